@@ -1,0 +1,258 @@
+//! Recording: operations in, [`KindRecord`]s out, in memory that the run's length does not set.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::{Interval, KindRecord};
+use crate::histogram::{EncodedHistogram, Histogram};
+use crate::operation::{ErrorKind, OperationKind, Outcome};
+use crate::time::{Time, nanos};
+
+/// The end of one operation, as far as latency goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Completion<'a> {
+    /// Its kind.
+    pub kind: OperationKind,
+    /// When it was due.
+    pub intended_at: Time,
+    /// When it was first sent; equals `intended_at` when it never was.
+    pub sent_at: Time,
+    /// When its end was known.
+    pub completed_at: Time,
+    /// How it ended.
+    pub outcome: &'a Outcome,
+}
+
+/// Collects what the clients of one region see.
+///
+/// Operations due outside the window are ignored, so callers report every operation: once with
+/// [`Recorder::due`] and, when its end is known, once with [`Recorder::complete`].
+#[derive(Debug)]
+pub struct Recorder {
+    window_start: Time,
+    window: Duration,
+    kinds: BTreeMap<OperationKind, KindRecorder>,
+    scratch: Histogram,
+}
+
+#[derive(Debug, Default)]
+struct KindRecorder {
+    record: KindRecord,
+    open: VecDeque<OpenInterval>,
+    /// The number of the first open interval.
+    first_open: u64,
+}
+
+#[derive(Debug, Default)]
+struct OpenInterval {
+    due: u64,
+    ended: u64,
+    latencies_ns: Vec<u64>,
+}
+
+impl Recorder {
+    /// The length of the intervals of the latency log.
+    pub const INTERVAL: Duration = Duration::from_secs(1);
+
+    /// Returns a recorder of the operations due in a window.
+    pub fn new(window_start: Time, window: Duration) -> Recorder {
+        Recorder {
+            window_start,
+            window,
+            kinds: BTreeMap::new(),
+            scratch: Histogram::new(),
+        }
+    }
+
+    /// Says whether an operation due then is measured.
+    pub fn measures(&self, intended_at: Time) -> bool {
+        intended_at >= self.window_start && intended_at.since(self.window_start) < self.window
+    }
+
+    /// Counts an operation as due.
+    pub fn due(&mut self, kind: OperationKind, intended_at: Time) {
+        if !self.measures(intended_at) {
+            return;
+        }
+        let number = interval_of(intended_at.since(self.window_start));
+        let kind = self.kinds.entry(kind).or_default();
+        kind.record.due += 1;
+        if let Some(interval) = kind.interval(number) {
+            interval.due += 1;
+        }
+        kind.close_complete(number, &mut self.scratch);
+    }
+
+    /// Adds an operation's end.
+    pub fn complete(&mut self, completion: Completion<'_>) {
+        if !self.measures(completion.intended_at) {
+            return;
+        }
+        let number = interval_of(completion.intended_at.since(self.window_start));
+        let latency = completion.completed_at.since(completion.intended_at);
+        let kind = self.kinds.entry(completion.kind).or_default();
+        match completion.outcome {
+            Outcome::Ok(_) => {
+                kind.record.ok += 1;
+                kind.record.latency.record(latency);
+                kind.record
+                    .service
+                    .record(completion.completed_at.since(completion.sent_at));
+            }
+            Outcome::Fail(error) => {
+                kind.record.failed += 1;
+                kind.count_error(*error);
+            }
+            Outcome::Unknown(error) => {
+                kind.record.unknown += 1;
+                kind.count_error(*error);
+            }
+        }
+        if let Some(interval) = kind.interval(number) {
+            interval.ended += 1;
+            if completion.outcome.is_ok() {
+                interval.latencies_ns.push(nanos(latency));
+            }
+        }
+    }
+
+    /// Ends the recording: operations without an end are unknown, as unfinished.
+    ///
+    /// A window cut short by an interrupt is given as `window`; operations due after its end are
+    /// kept, since they were due.
+    pub fn finish(mut self) -> BTreeMap<OperationKind, KindRecord> {
+        let mut records = BTreeMap::new();
+        for (name, mut kind) in std::mem::take(&mut self.kinds) {
+            let unfinished =
+                kind.record.due - (kind.record.ok + kind.record.failed + kind.record.unknown);
+            if unfinished > 0 {
+                kind.record.unknown += unfinished;
+                *kind
+                    .record
+                    .errors
+                    .entry(ErrorKind::Unfinished.name().to_owned())
+                    .or_default() += unfinished;
+            }
+            while !kind.open.is_empty() {
+                kind.close_first(&mut self.scratch);
+            }
+            records.insert(name, kind.record);
+        }
+        records
+    }
+}
+
+impl KindRecorder {
+    fn count_error(&mut self, error: ErrorKind) {
+        *self
+            .record
+            .errors
+            .entry(error.name().to_owned())
+            .or_default() += 1;
+    }
+
+    /// Returns the interval of that number, opening it; `None` when it is closed already.
+    fn interval(&mut self, number: u64) -> Option<&mut OpenInterval> {
+        let offset = usize::try_from(number.checked_sub(self.first_open)?).ok()?;
+        while self.open.len() <= offset {
+            self.open.push_back(OpenInterval::default());
+        }
+        self.open.get_mut(offset)
+    }
+
+    /// Closes the intervals before `number` whose operations have all ended.
+    fn close_complete(&mut self, number: u64, scratch: &mut Histogram) {
+        while self.first_open < number
+            && self
+                .open
+                .front()
+                .is_some_and(|interval| interval.ended == interval.due)
+        {
+            self.close_first(scratch);
+        }
+    }
+
+    fn close_first(&mut self, scratch: &mut Histogram) {
+        let Some(interval) = self.open.pop_front() else {
+            return;
+        };
+        scratch.clear();
+        interval
+            .latencies_ns
+            .iter()
+            .for_each(|&latency| scratch.record_ns(latency));
+        self.record.intervals.push(Interval {
+            start: Recorder::INTERVAL * self.first_open as u32,
+            length: Recorder::INTERVAL,
+            due: interval.due,
+            latency: EncodedHistogram::encode(scratch),
+        });
+        self.first_open += 1;
+    }
+}
+
+fn interval_of(offset: Duration) -> u64 {
+    nanos(offset) / nanos(Recorder::INTERVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Version;
+    use crate::operation::OperationResult;
+
+    fn written() -> Outcome {
+        Outcome::Ok(OperationResult::Written {
+            version: Version::NONE,
+        })
+    }
+
+    fn completion(intended_ms: u64, completed_ms: u64, outcome: &Outcome) -> Completion<'_> {
+        Completion {
+            kind: OperationKind::Write,
+            intended_at: Time::from_millis(intended_ms),
+            sent_at: Time::from_millis(intended_ms),
+            completed_at: Time::from_millis(completed_ms),
+            outcome,
+        }
+    }
+
+    #[test]
+    fn only_operations_due_in_the_window_count_and_the_unfinished_are_unknown() {
+        let mut recorder = Recorder::new(Time::from_millis(1000), Duration::from_secs(2));
+        for at in [999, 1000, 2500, 2999, 3000] {
+            recorder.due(OperationKind::Write, Time::from_millis(at));
+        }
+        recorder.complete(completion(999, 1010, &written()));
+        recorder.complete(completion(1000, 1070, &written()));
+        recorder.complete(completion(
+            2500,
+            12_500,
+            &Outcome::Unknown(ErrorKind::TimedOut),
+        ));
+        let record = recorder.finish().remove(&OperationKind::Write).unwrap();
+        assert_eq!(
+            (record.due, record.ok, record.failed, record.unknown),
+            (3, 1, 0, 2)
+        );
+        assert_eq!(record.errors["timed-out"], 1);
+        assert_eq!(record.errors["unfinished"], 1);
+        assert_eq!(record.latency.maximum_ns(), Some(70_000_000));
+        assert_eq!(record.intervals.len(), 2);
+        assert_eq!(record.intervals[1].due, 2);
+        assert_eq!(record.intervals[0].latency.decode().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn intervals_close_once_their_operations_have_ended() {
+        let mut recorder = Recorder::new(Time::ZERO, Duration::from_secs(100));
+        for second in 0..100 {
+            recorder.due(OperationKind::Write, Time::from_millis(second * 1000));
+            recorder.complete(completion(second * 1000, second * 1000 + 5, &written()));
+            let open = recorder.kinds[&OperationKind::Write].open.len();
+            assert!(open <= 2, "{open} intervals are open");
+        }
+        let record = recorder.finish().remove(&OperationKind::Write).unwrap();
+        assert_eq!(record.intervals.len(), 100);
+    }
+}
