@@ -1,1 +1,24 @@
-//! placeholder
+//! The replication modes, as state machines without clock, socket, thread or unseeded randomness.
+//!
+//! Read in this order:
+//!
+//! 1. [`replica`]: the trait every mode implements, and [`outbox`]: the effects it answers with;
+//! 2. [`mode`]: what a mode declares of itself, and [`modes`]: the list of all modes;
+//! 3. [`store`]: the key-value state machine that log modes execute, with retries recognised;
+//! 4. the modes: [`leader_follower`], [`quorum`], [`eventual`].
+//!
+//! To add a mode, write one module with a type that implements [`mode::Mode`] and add its name to
+//! the list in [`modes`].
+
+pub mod eventual;
+pub mod leader_follower;
+pub mod mode;
+pub mod modes;
+pub mod outbox;
+pub mod quorum;
+pub mod replica;
+pub mod store;
+
+pub use mode::{Description, Mode, ModeVisitor};
+pub use outbox::{Effect, LogRecord, Outbox};
+pub use replica::{Member, PeerState, PersistToken, Recovered, Replica, Request};
