@@ -8,8 +8,10 @@
 //! 3. [`profile`], [`topology`]: regions, links, and who is placed where;
 //! 4. [`mode`], [`path`]: which protocol, and the message pattern of one of its operations;
 //! 5. [`workload`], [`fault`], [`scenario`]: the load, what breaks, and the whole order;
-//! 6. [`histogram`], [`history`], [`record`]: what a run leaves behind.
+//! 6. [`histogram`], [`history`], [`record`]: what a run leaves behind;
+//! 7. [`backend`]: where scenarios run.
 
+pub mod backend;
 pub mod fault;
 pub mod histogram;
 pub mod history;
@@ -25,6 +27,7 @@ pub mod time;
 pub mod topology;
 pub mod workload;
 
+pub use backend::{Backend, RunError};
 pub use fault::{Fault, FaultKind, FaultTarget};
 pub use history::OperationRecord;
 pub use ids::{ClientId, Key, LinkId, OperationId, RegionIndex, ReplicaId, Version};

@@ -1,1 +1,3 @@
-//! placeholder
+//! Live.
+pub mod storage;
+pub mod transport;

@@ -18,6 +18,7 @@ pub mod outbox;
 pub mod quorum;
 pub mod replica;
 pub mod store;
+// pub mod client;
 
 pub use mode::{Description, Mode, ModeVisitor};
 pub use outbox::{Effect, LogRecord, Outbox};

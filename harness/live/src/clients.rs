@@ -1,0 +1,405 @@
+//! The clients of a region: a thread with connections to the replicas that they ask.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use longhaul_experiment::time::nanos;
+use longhaul_experiment::workload::{OperationSource, Schedule, ScheduleFor};
+use longhaul_experiment::{ClientId, LinkId, RegionIndex, ReplicaId, Scenario, Seed, Time};
+use longhaul_protocol::Replica;
+use longhaul_protocol::client::{ClientCore, ClientSend, ClientSettings, ClosedLoop};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use crate::arrival::{Arrivals, Gate};
+use crate::delivery::{ClientInput, Delivery};
+use crate::links::Links;
+use crate::messages::{ClientsReport, FromAgent, LoadPlan, ProbePlan, ProbeSample, ToAgent};
+use crate::traffic::{Sender, Traffic};
+use crate::transport::{Inbound, Outbound, dial};
+use crate::wire::{ClientFrame, Hello, ReplyFrame};
+
+/// How often operations without an answer are looked for: they may be given up that much late.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The most inputs taken before what they caused is written.
+const BATCH_MAX: usize = 1024;
+
+/// What a region's clients are given.
+pub(crate) struct ClientsSetup<R: Replica> {
+    pub(crate) scenario: Arc<Scenario>,
+    pub(crate) seed: Seed,
+    /// The position of their region among the topology's client regions.
+    pub(crate) position: usize,
+    /// The replica they ask first.
+    pub(crate) target: ReplicaId,
+    pub(crate) links: Links,
+    pub(crate) gate: Gate<R>,
+    pub(crate) inputs: UnboundedReceiver<ClientInput>,
+    pub(crate) reports: UnboundedSender<FromAgent>,
+}
+
+/// Runs a region's clients until they are told to stop.
+pub(crate) async fn run<R: Replica + 'static>(setup: ClientsSetup<R>) {
+    let reports = setup.reports.clone();
+    if let Err(why) = serve(setup).await {
+        let _ = reports.send(FromAgent::Failed(why));
+    }
+}
+
+async fn serve<R: Replica + 'static>(mut setup: ClientsSetup<R>) -> Result<(), String> {
+    let region = setup.scenario.topology.clients[setup.position];
+    let name = setup.scenario.topology.region_name(region).to_owned();
+    let mut inputs = std::mem::replace(&mut setup.inputs, tokio::sync::mpsc::unbounded_channel().1);
+    let clients = Rc::new(RefCell::new(Clients::new(setup, region)));
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while inputs.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let going_on = Clients::handle(&clients, &mut batch)
+            .map_err(|why| format!("clients in {name}: {why}"))?;
+        if !going_on {
+            break;
+        }
+    }
+    Ok(())
+}
+
+struct Clients<R: Replica> {
+    scenario: Arc<Scenario>,
+    seed: Seed,
+    position: usize,
+    region: RegionIndex,
+    target: ReplicaId,
+    sessions: Vec<ClientId>,
+    links: Links,
+    gate: Gate<R>,
+    reports: UnboundedSender<FromAgent>,
+    addresses: Vec<SocketAddr>,
+    connections: BTreeMap<(usize, ReplicaId), Outbound>,
+    /// What waits for a connection that is being dialled.
+    dialling: BTreeMap<(usize, ReplicaId), Vec<ClientSend>>,
+    core: Option<ClientCore>,
+    load: Option<LoadPlan>,
+    /// Tells the schedule that no further operation is due.
+    cut: Arc<AtomicBool>,
+    sends: Vec<ClientSend>,
+    traffic: Traffic,
+    probes: Vec<ProbeSample>,
+    probes_left: Option<ProbePlan>,
+}
+
+impl<R: Replica + 'static> Clients<R> {
+    fn new(setup: ClientsSetup<R>, region: RegionIndex) -> Clients<R> {
+        let per_region = setup.scenario.limits.connections;
+        let first = setup.position as u32 * per_region;
+        Clients {
+            scenario: setup.scenario,
+            seed: setup.seed,
+            position: setup.position,
+            region,
+            target: setup.target,
+            sessions: (first..first + per_region).map(ClientId).collect(),
+            links: setup.links,
+            gate: setup.gate,
+            reports: setup.reports,
+            addresses: Vec::new(),
+            connections: BTreeMap::new(),
+            dialling: BTreeMap::new(),
+            core: None,
+            load: None,
+            cut: Arc::default(),
+            sends: Vec::new(),
+            traffic: Traffic::default(),
+            probes: Vec::new(),
+            probes_left: None,
+        }
+    }
+
+    /// Takes a batch; `false` when the clients are to stop.
+    fn handle(
+        clients: &Rc<RefCell<Clients<R>>>,
+        batch: &mut Vec<ClientInput>,
+    ) -> Result<bool, String> {
+        let mut this = clients.borrow_mut();
+        let mut going_on = true;
+        let now = this.gate.clock.now();
+        for input in batch.drain(..) {
+            let Clients { core, sends, .. } = &mut *this;
+            match input {
+                ClientInput::Due(planned) => {
+                    if let Some(core) = core {
+                        core.on_due(now, planned, sends);
+                    }
+                }
+                ClientInput::Reply { operation, outcome } => {
+                    if let Some(core) = core {
+                        core.on_reply(now, operation, outcome, sends);
+                    }
+                }
+                ClientInput::Tick => {
+                    if let Some(core) = core {
+                        core.on_tick(now, sends);
+                        this.schedule(now + TICK, ClientInput::Tick);
+                    }
+                }
+                ClientInput::Probe { sent_at, mut sample } => {
+                    sample.achieved_ns = nanos(now.since(sent_at));
+                    this.probes.push(sample);
+                }
+                ClientInput::SendProbe => this.send_probes(now)?,
+                ClientInput::Order(order) => {
+                    going_on &= Clients::obey(clients, &mut this, order, now);
+                }
+            }
+        }
+        Clients::write(clients, &mut this)?;
+        this.report_if_drained(now);
+        Ok(going_on)
+    }
+
+    fn obey(
+        clients: &Rc<RefCell<Clients<R>>>,
+        this: &mut Clients<R>,
+        order: ToAgent,
+        now: Time,
+    ) -> bool {
+        match order {
+            ToAgent::Connect(addresses) => {
+                this.addresses = addresses;
+                for session in 0..this.sessions.len() {
+                    Clients::begin_dialling(clients, this, session, this.target);
+                }
+            }
+            ToAgent::Probe(plan) => {
+                this.probes_left = Some(plan);
+                this.schedule(plan.start, ClientInput::SendProbe);
+            }
+            ToAgent::Load(plan) => this.begin_load(plan, now),
+            ToAgent::Cut => {
+                this.cut.store(true, Ordering::Release);
+                if let Some(load) = &mut this.load {
+                    load.end = load.end.min(now);
+                    load.drained_by = now;
+                }
+            }
+            ToAgent::Stop => return false,
+            ToAgent::Start | ToAgent::Emulate(_) | ToAgent::Pause(_) => {}
+        }
+        true
+    }
+
+    fn begin_load(&mut self, plan: LoadPlan, now: Time) {
+        let workload = &self.scenario.workload;
+        let regions = self.scenario.topology.clients.len();
+        let schedule_for = ScheduleFor {
+            seed: self.seed,
+            position: self.position,
+            regions,
+            start: plan.start,
+            end: plan.end,
+        };
+        let closed_loop = workload.arrivals.in_flight().map(|in_flight| ClosedLoop {
+            in_flight,
+            end: plan.end,
+            source: OperationSource::new(workload, &schedule_for),
+        });
+        let open_loop = closed_loop.is_none();
+        let mut core = ClientCore::new(ClientSettings {
+            region: self.region,
+            sessions: self.sessions.clone(),
+            target: self.target,
+            max_in_flight: self.scenario.limits.max_in_flight,
+            operation_timeout: self.scenario.limits.operation_timeout,
+            window_start: plan.window_start,
+            window: plan.end.since(plan.window_start),
+            keep_history: self.scenario.keep_history,
+            closed_loop,
+        });
+        core.on_start(now, &mut self.sends);
+        self.core = Some(core);
+        self.load = Some(plan);
+        self.traffic.measure(plan.window_start, plan.end);
+        if open_loop {
+            let (cut, position) = (Arc::clone(&self.cut), self.position);
+            let due = Schedule::new(workload, schedule_for)
+                .take_while(move |_| !cut.load(Ordering::Acquire))
+                .map(move |planned| {
+                    let delivery = Delivery::Clients(position, ClientInput::Due(planned.clone()));
+                    (planned.intended_at, delivery.into())
+                });
+            self.gate.line.source(self.gate.line.queue(), Box::new(due));
+        }
+        self.schedule(now + TICK, ClientInput::Tick);
+    }
+
+    /// Reports once the load has ended and no operation is under way, or its time is up.
+    fn report_if_drained(&mut self, now: Time) {
+        let Some(load) = self.load else { return };
+        let idle = self.core.as_ref().is_some_and(ClientCore::is_idle);
+        if now < load.end || !(idle || now >= load.drained_by) {
+            return;
+        }
+        let Some(core) = self.core.take() else { return };
+        self.load = None;
+        let outcome = core.finish(now);
+        let _ = self.reports.send(FromAgent::Finished(Box::new(ClientsReport {
+            record: outcome.record,
+            pacing: outcome.pacing,
+            history: outcome.history,
+            traffic: std::mem::take(&mut self.traffic).into_links(),
+            probes: std::mem::take(&mut self.probes),
+        })));
+    }
+
+    fn schedule(&self, at: Time, input: ClientInput) {
+        self.gate.line.push_unordered(at, Delivery::Clients(self.position, input).into());
+    }
+
+    fn send_probes(&mut self, now: Time) -> Result<(), String> {
+        // One session is enough: all take the same link.
+        let targets: BTreeSet<(usize, ReplicaId)> =
+            self.connections.keys().copied().filter(|&(session, _)| session == 0).collect();
+        for key in targets {
+            self.push(key, now, &ClientFrame::Probe)?;
+        }
+        self.connections.values().for_each(Outbound::flush);
+        if let Some(plan) = &mut self.probes_left {
+            plan.count = plan.count.saturating_sub(1);
+            if plan.count > 0 {
+                let next = now + Duration::from_nanos(plan.gap_ns);
+                self.schedule(next, ClientInput::SendProbe);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what the batch caused.
+    fn write(clients: &Rc<RefCell<Clients<R>>>, this: &mut Clients<R>) -> Result<(), String> {
+        if this.sends.is_empty() {
+            return Ok(());
+        }
+        let now = this.gate.clock.now();
+        let mut sends = std::mem::take(&mut this.sends);
+        for send in sends.drain(..) {
+            let key = (send.session, send.to);
+            if this.connections.contains_key(&key) {
+                this.push(key, now, &ClientFrame::Request(send.request))?;
+            } else {
+                Clients::begin_dialling(clients, this, send.session, send.to);
+                this.dialling.entry(key).or_default().push(send);
+            }
+        }
+        this.sends = sends;
+        this.connections.values().for_each(Outbound::flush);
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        key: (usize, ReplicaId),
+        now: Time,
+        frame: &ClientFrame,
+    ) -> Result<(), String> {
+        let Some(outbound) = self.connections.get(&key) else { return Ok(()) };
+        let bytes = outbound.push(now, frame).map_err(|why| format!("to {}: {why}", key.1))?;
+        let to = self.scenario.topology.region_of(key.1);
+        self.traffic.sent(LinkId { from: self.region, to }, Sender::Client, now, bytes);
+        Ok(())
+    }
+
+    fn begin_dialling(
+        clients: &Rc<RefCell<Clients<R>>>,
+        this: &mut Clients<R>,
+        session: usize,
+        to: ReplicaId,
+    ) {
+        if this.dialling.contains_key(&(session, to)) {
+            return;
+        }
+        this.dialling.insert((session, to), Vec::new());
+        let address = this.addresses[to.index()];
+        let connecting = connect(Rc::clone(clients), session, to, address);
+        tokio::task::spawn_local(connecting);
+    }
+
+    fn connected(
+        clients: &Rc<RefCell<Clients<R>>>,
+        key: (usize, ReplicaId),
+        outbound: Outbound,
+    ) -> Result<Arrivals<R>, String> {
+        let mut this = clients.borrow_mut();
+        let client = this.sessions[key.0];
+        let now = this.gate.clock.now();
+        let hello = Hello::Client { client, region: this.region };
+        outbound.push(now, &hello).map_err(|why| why.to_string())?;
+        outbound.flush();
+        this.connections.insert(key, outbound);
+        let waiting = this.dialling.remove(&key).unwrap_or_default();
+        this.sends.extend(waiting);
+        Clients::write(clients, &mut this)?;
+        if this.core.is_none() && this.dialling.is_empty() {
+            let _ = this.reports.send(FromAgent::ClientsConnected);
+        }
+        let link = LinkId { from: this.scenario.topology.region_of(key.1), to: this.region };
+        let core = this.links.core(link, 2 << 32 | u64::from(client.0));
+        Ok(Arrivals::new(link, core, this.gate.clone()))
+    }
+}
+
+async fn connect<R: Replica + 'static>(
+    clients: Rc<RefCell<Clients<R>>>,
+    session: usize,
+    to: ReplicaId,
+    address: SocketAddr,
+) {
+    let key = (session, to);
+    let connected = match dial(address).await {
+        Ok((inbound, outbound)) => {
+            Clients::connected(&clients, key, outbound).map(|arrivals| (inbound, arrivals))
+        }
+        Err(why) => Err(format!("cannot connect to replica {to}: {why}")),
+    };
+    match connected {
+        Ok((mut inbound, mut arrivals)) => {
+            let position = clients.borrow().position;
+            read_replies(&mut inbound, &mut arrivals, position).await;
+            clients.borrow_mut().connections.remove(&key);
+        }
+        Err(why) => {
+            let _ = clients.borrow().reports.send(FromAgent::Failed(why));
+        }
+    }
+}
+
+/// Reads until the connection ends or sends what is no frame.
+async fn read_replies<R: Replica + 'static>(
+    inbound: &mut Inbound,
+    arrivals: &mut Arrivals<R>,
+    position: usize,
+) {
+    while let Ok(true) = inbound.fill().await {
+        loop {
+            match inbound.next::<ReplyFrame>() {
+                Ok(None) => break,
+                Ok(Some(frame)) => match frame.message {
+                    ReplyFrame::Reply { operation, outcome } => {
+                        let input = ClientInput::Reply { operation, outcome };
+                        let delivery = Delivery::Clients(position, input);
+                        arrivals.admit(frame.sent_at, frame.bytes, delivery);
+                    }
+                    ReplyFrame::Probe => {
+                        let sent_at = frame.sent_at;
+                        arrivals.admit_probe(sent_at, frame.bytes, |sample| {
+                            Delivery::Clients(position, ClientInput::Probe { sent_at, sample })
+                        });
+                    }
+                },
+                Err(_) => return,
+            }
+        }
+        arrivals.flush();
+    }
+}

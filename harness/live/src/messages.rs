@@ -1,0 +1,126 @@
+//! What the coordinator and the region agents tell each other.
+//!
+//! Agents share nothing else with the coordinator but the run's clock, so that they can move
+//! into processes of their own.
+
+use std::net::SocketAddr;
+
+use longhaul_experiment::histogram::Histogram;
+use longhaul_experiment::record::{LinkTraffic, RegionRecord};
+use longhaul_experiment::{LinkId, OperationRecord, ReplicaId, Time};
+use serde::{Deserialize, Serialize};
+
+/// From the coordinator to an agent, in this order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum ToAgent {
+    /// Connect to the replicas, which listen at these addresses, in the order of their ids.
+    Connect(Vec<SocketAddr>),
+    /// Start the replica.
+    Start,
+    /// Frames sent from this instant on are delayed.
+    Emulate(Time),
+    /// Probe every link.
+    Probe(ProbePlan),
+    /// Put load on.
+    Load(LoadPlan),
+    /// End the load now.
+    Cut,
+    /// Deliver nothing to the replica until this instant.
+    Pause(Time),
+    /// End.
+    Stop,
+}
+
+/// How links are probed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ProbePlan {
+    /// When the first probe is sent.
+    pub(crate) start: Time,
+    /// How many are sent on each directed link.
+    pub(crate) count: u32,
+    /// Nanoseconds between two.
+    pub(crate) gap_ns: u64,
+}
+
+/// When the load begins and ends and what of it is measured.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct LoadPlan {
+    /// The first operations are due from here.
+    pub(crate) start: Time,
+    /// Operations due from here are measured.
+    pub(crate) window_start: Time,
+    /// Operations are due until here.
+    pub(crate) end: Time,
+    /// Operations under way are waited for until here.
+    pub(crate) drained_by: Time,
+}
+
+/// From an agent to the coordinator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum FromAgent {
+    /// The replica listens.
+    Listening {
+        /// Which.
+        replica: ReplicaId,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The replica is connected to all its peers, both ways.
+    ReplicaConnected(ReplicaId),
+    /// The region's clients are connected to the replicas they ask.
+    ClientsConnected,
+    /// A replica's view of who leads changed.
+    Leader {
+        /// Whose view.
+        replica: ReplicaId,
+        /// When.
+        at: Time,
+        /// The term or ballot.
+        term: u64,
+        /// Who leads.
+        leader: Option<ReplicaId>,
+    },
+    /// The region's clients are done.
+    Finished(Box<ClientsReport>),
+    /// The replica has ended.
+    Stopped(ReplicaReport),
+    /// Something failed; the run cannot go on.
+    Failed(String),
+}
+
+/// What the clients of a region leave.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ClientsReport {
+    /// What they saw.
+    pub(crate) record: RegionRecord,
+    /// How late operations were sent that the cap did not hold back.
+    pub(crate) pacing: Histogram,
+    /// Every operation due in the window, when asked for.
+    pub(crate) history: Vec<OperationRecord>,
+    /// What they sent.
+    pub(crate) traffic: Vec<LinkTraffic>,
+    /// What probes saw.
+    pub(crate) probes: Vec<ProbeSample>,
+}
+
+/// What a replica leaves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ReplicaReport {
+    /// Which.
+    pub(crate) replica: ReplicaId,
+    /// What it sent.
+    pub(crate) traffic: Vec<LinkTraffic>,
+    /// What probes saw.
+    pub(crate) probes: Vec<ProbeSample>,
+}
+
+/// One probe's delay on one link.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ProbeSample {
+    /// The link.
+    pub(crate) link: LinkId,
+    /// The delay that the link core asked for, in nanoseconds.
+    pub(crate) asked_ns: u64,
+    /// The delay that the receiver saw, in nanoseconds.
+    pub(crate) achieved_ns: u64,
+}

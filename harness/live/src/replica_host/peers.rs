@@ -1,0 +1,223 @@
+//! Connections of a replica: epochs with its peers, and clients that come and go.
+//!
+//! Each replica dials every other and only sends on what it dialled, so a pair has two
+//! connections. An epoch is the time in which both stand; when one ends, so does the other.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use longhaul_experiment::{Now, RegionIndex, ReplicaId};
+use longhaul_protocol::{PeerState, Replica};
+
+use super::Host;
+use crate::arrival::Arrivals;
+use crate::delivery::{Delivery, ReplicaInput};
+use crate::messages::FromAgent;
+use crate::transport::{Inbound, Outbound, dial};
+use crate::wire::{ClientFrame, Hello, PeerFrame};
+
+/// How long a replica waits before it dials a peer again.
+pub(super) const REDIAL_AFTER: Duration = Duration::from_millis(100);
+
+/// The connections with a peer.
+#[derive(Default)]
+pub(super) struct Peer {
+    /// What this replica dialled.
+    pub(super) outgoing: Option<Outbound>,
+    /// What the peer dialled; nothing is written to it.
+    incoming: Option<Outbound>,
+    /// Whether the replica was told that an epoch stands.
+    pub(super) up: bool,
+}
+
+impl Peer {
+    pub(super) fn is_connected(&self) -> bool {
+        self.outgoing.is_some() && self.incoming.is_some()
+    }
+}
+
+impl<R: Replica + 'static> Host<R> {
+    /// Tells the coordinator once all peers are connected.
+    pub(super) fn report_connected(&mut self) {
+        if !self.started && self.peers.values().all(Peer::is_connected) {
+            let _ = self.reports.send(FromAgent::ReplicaConnected(self.id));
+        }
+    }
+
+    /// Tells the replica that an epoch began or ended, if that is news.
+    pub(super) fn set_peer(&mut self, id: ReplicaId, state: PeerState, now: Now) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let up = state == PeerState::Up;
+        if self.started && peer.up != up {
+            peer.up = up;
+            self.replica.on_peer(now, id, state, &mut self.outbox);
+        }
+    }
+
+    fn connected(&mut self, id: ReplicaId, connect: impl FnOnce(&mut Peer)) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        connect(peer);
+        if peer.is_connected() {
+            let now = self.now();
+            self.set_peer(id, PeerState::Up, now);
+            self.report_connected();
+            self.settle_or_report(now);
+        }
+    }
+
+    /// Ends the epoch with a peer: both connections.
+    fn disconnected(&mut self, id: ReplicaId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        for outbound in [peer.outgoing.take(), peer.incoming.take()].into_iter().flatten() {
+            outbound.close();
+        }
+        let now = self.now();
+        self.set_peer(id, PeerState::Down, now);
+        self.settle_or_report(now);
+    }
+
+    fn settle_or_report(&mut self, now: Now) {
+        if let Err(why) = self.settle(now) {
+            let _ = self.reports.send(FromAgent::Failed(why));
+        }
+    }
+}
+
+/// Dials a peer, and again whenever the connection ends.
+pub(super) async fn keep_dialling<R: Replica + 'static>(
+    host: Rc<RefCell<Host<R>>>,
+    peer: ReplicaId,
+    address: SocketAddr,
+) {
+    loop {
+        if let Ok((mut inbound, outbound)) = dial(address).await {
+            let hello = {
+                let mut this = host.borrow_mut();
+                let now = this.gate.clock.now();
+                let hello = outbound.push(now, &Hello::Peer(this.id));
+                outbound.flush();
+                this.connected(peer, |peer| peer.outgoing = Some(outbound.clone()));
+                hello
+            };
+            if hello.is_ok() {
+                // Nothing is sent back on this connection: a read ends when the peer has gone.
+                tokio::select! {
+                    _ = inbound.fill() => {}
+                    () = outbound.closed() => {}
+                }
+            }
+            host.borrow_mut().disconnected(peer);
+        }
+        tokio::time::sleep(REDIAL_AFTER).await;
+    }
+}
+
+/// Serves a connection that someone dialled.
+pub(super) async fn serve_connection<R: Replica + 'static>(
+    host: Rc<RefCell<Host<R>>>,
+    mut inbound: Inbound,
+    outbound: Outbound,
+) {
+    // Whoever does not say hello, or is no replica of this run, is hung up on.
+    let Ok(hello) = inbound.receive::<Hello>().await else { return };
+    match hello.message {
+        Hello::Peer(peer) if host.borrow().peers.contains_key(&peer) => {
+            let mut arrivals = {
+                let mut this = host.borrow_mut();
+                let arrivals = this.arrivals_from(this.topology.region_of(peer), u64::from(peer.0));
+                this.connected(peer, |state| state.incoming = Some(outbound.clone()));
+                arrivals
+            };
+            let own = host.borrow().id;
+            tokio::select! {
+                () = read_peer(&mut inbound, &mut arrivals, own, peer) => {}
+                () = outbound.closed() => {}
+            }
+            host.borrow_mut().disconnected(peer);
+        }
+        Hello::Client { client, region }
+            if region.index() < host.borrow().topology.profile.regions.len() =>
+        {
+            let (mut arrivals, own) = {
+                let mut this = host.borrow_mut();
+                let arrivals = this.arrivals_from(region, 1 << 32 | u64::from(client.0));
+                this.clients.insert(client, (region, outbound));
+                (arrivals, this.id)
+            };
+            read_client(&mut inbound, &mut arrivals, own, client).await;
+            host.borrow_mut().clients.remove(&client);
+        }
+        _ => {}
+    }
+}
+
+impl<R: Replica + 'static> Host<R> {
+    fn arrivals_from(&mut self, region: RegionIndex, connection: u64) -> Arrivals<R> {
+        let link = longhaul_experiment::LinkId { from: region, to: self.topology.region_of(self.id) };
+        Arrivals::new(link, self.links.core(link, connection), self.gate.clone())
+    }
+}
+
+/// Reads until the connection ends or sends what is no frame.
+async fn read_peer<R: Replica + 'static>(
+    inbound: &mut Inbound,
+    arrivals: &mut Arrivals<R>,
+    own: ReplicaId,
+    peer: ReplicaId,
+) {
+    while let Ok(true) = inbound.fill().await {
+        loop {
+            match inbound.next::<PeerFrame<R::Message>>() {
+                Ok(None) => break,
+                Ok(Some(frame)) => match frame.message {
+                    PeerFrame::Message(message) => {
+                        let input = ReplicaInput::Message { from: peer, message };
+                        let delivery = Delivery::Replica(own, input);
+                        arrivals.admit(frame.sent_at, frame.bytes, delivery);
+                    }
+                    PeerFrame::Probe => {
+                        let sent_at = frame.sent_at;
+                        arrivals.admit_probe(sent_at, frame.bytes, |sample| {
+                            let client = None;
+                            Delivery::Replica(own, ReplicaInput::Probe { sent_at, sample, client })
+                        });
+                    }
+                },
+                Err(_) => return,
+            }
+        }
+        arrivals.flush();
+    }
+}
+
+async fn read_client<R: Replica + 'static>(
+    inbound: &mut Inbound,
+    arrivals: &mut Arrivals<R>,
+    own: ReplicaId,
+    client: longhaul_experiment::ClientId,
+) {
+    while let Ok(true) = inbound.fill().await {
+        loop {
+            match inbound.next::<ClientFrame>() {
+                Ok(None) => break,
+                Ok(Some(frame)) => match frame.message {
+                    ClientFrame::Request(request) => {
+                        let delivery = Delivery::Replica(own, ReplicaInput::Request(request));
+                        arrivals.admit(frame.sent_at, frame.bytes, delivery);
+                    }
+                    ClientFrame::Probe => {
+                        let sent_at = frame.sent_at;
+                        arrivals.admit_probe(sent_at, frame.bytes, |sample| {
+                            let client = Some(client);
+                            Delivery::Replica(own, ReplicaInput::Probe { sent_at, sample, client })
+                        });
+                    }
+                },
+                Err(_) => return,
+            }
+        }
+        arrivals.flush();
+    }
+}

@@ -1,0 +1,330 @@
+//! The clients of one region, as a state machine: `sim` and `live` drive the same one.
+//!
+//! It never skips an operation that is due and never looks at completions to decide when the next
+//! is: what the cap on operations in flight holds back is queued, counted, and charged from the
+//! instant it was due.
+
+mod session;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use longhaul_experiment::histogram::Histogram;
+use longhaul_experiment::record::{Completion, Recorder, RegionRecord};
+use longhaul_experiment::workload::{OperationSource, PlannedOperation};
+use longhaul_experiment::{
+    ClientId, ErrorKind, Operation, OperationId, OperationRecord, Outcome, RegionIndex, ReplicaId,
+    Time,
+};
+
+use crate::replica::Request;
+use session::{InFlight, Session};
+
+/// How often a client follows a refusal's hint to another leader, per operation.
+const REDIRECTS_MAX: u32 = 3;
+
+/// What the clients of a region are told.
+#[derive(Debug)]
+pub struct ClientSettings {
+    /// Their region.
+    pub region: RegionIndex,
+    /// Their sessions, one per connection.
+    pub sessions: Vec<ClientId>,
+    /// The replica they ask first.
+    pub target: ReplicaId,
+    /// The most operations in flight in the region.
+    pub max_in_flight: u32,
+    /// How long after it was first sent an operation without an answer is given up.
+    pub operation_timeout: Duration,
+    /// When the measured window begins.
+    pub window_start: Time,
+    /// How long it is.
+    pub window: Duration,
+    /// Whether to keep a record of every operation due in the window.
+    pub keep_history: bool,
+    /// The closed loop, if the load is one.
+    pub closed_loop: Option<ClosedLoop>,
+}
+
+/// A load that sends the next operation when one ends.
+#[derive(Debug)]
+pub struct ClosedLoop {
+    /// Operations in flight per session.
+    pub in_flight: u32,
+    /// No operation is begun from here on.
+    pub end: Time,
+    /// What they are.
+    pub source: OperationSource,
+}
+
+/// A request to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSend {
+    /// The position of the session whose connection carries it.
+    pub session: usize,
+    /// The replica asked.
+    pub to: ReplicaId,
+    /// The request.
+    pub request: Request,
+}
+
+/// What the clients of a region leave.
+#[derive(Debug)]
+pub struct ClientsOutcome {
+    /// What they saw.
+    pub record: RegionRecord,
+    /// How late operations were sent that the cap did not hold back.
+    pub pacing: Histogram,
+    /// Every operation due in the window, in the order of their ends; empty unless asked for.
+    pub history: Vec<OperationRecord>,
+}
+
+/// The clients of one region.
+#[derive(Debug)]
+pub struct ClientCore {
+    settings: ClientSettings,
+    sessions: Vec<Session>,
+    next_session: usize,
+    in_flight: u32,
+    /// Due and held back by the cap, oldest first.
+    waiting: VecDeque<PlannedOperation>,
+    /// Whom new operations are sent to.
+    target: ReplicaId,
+    recorder: Recorder,
+    pacing: Histogram,
+    history: Vec<OperationRecord>,
+    capped: u64,
+    redirects: u64,
+}
+
+impl ClientCore {
+    /// Returns clients that have done nothing yet.
+    pub fn new(settings: ClientSettings) -> ClientCore {
+        ClientCore {
+            sessions: settings.sessions.iter().map(|&client| Session::new(client)).collect(),
+            next_session: 0,
+            in_flight: 0,
+            waiting: VecDeque::new(),
+            target: settings.target,
+            recorder: Recorder::new(settings.window_start, settings.window),
+            pacing: Histogram::new(),
+            history: Vec::new(),
+            capped: 0,
+            redirects: 0,
+            settings,
+        }
+    }
+
+    /// Begins a closed loop; does nothing for an open one.
+    pub fn on_start(&mut self, now: Time, out: &mut Vec<ClientSend>) {
+        let per_session = self.settings.closed_loop.as_ref().map_or(0, |closed| closed.in_flight);
+        for session in 0..self.sessions.len() {
+            for _ in 0..per_session {
+                self.continue_closed_loop(session, now, out);
+            }
+        }
+    }
+
+    /// Takes an operation that is due.
+    pub fn on_due(&mut self, now: Time, planned: PlannedOperation, out: &mut Vec<ClientSend>) {
+        self.recorder.due(planned.kind, planned.intended_at);
+        if self.in_flight >= self.settings.max_in_flight {
+            self.capped += 1;
+            self.waiting.push_back(planned);
+            return;
+        }
+        if self.recorder.measures(planned.intended_at) {
+            self.pacing.record(now.since(planned.intended_at));
+        }
+        let session = self.next_session;
+        self.next_session = (session + 1) % self.sessions.len();
+        self.send(session, now, planned, out);
+    }
+
+    /// Takes an operation's end. One that is known to have ended is ignored.
+    pub fn on_reply(
+        &mut self,
+        now: Time,
+        operation: OperationId,
+        outcome: Outcome,
+        out: &mut Vec<ClientSend>,
+    ) {
+        let position = self.sessions.iter().position(|session| session.client == operation.client);
+        let Some(session) = position else { return };
+        if let Outcome::Fail(ErrorKind::NotLeader { hint: Some(leader) }) = outcome
+            && self.redirect(session, operation.sequence, leader, out)
+        {
+            return;
+        }
+        if let Some(ended) = self.sessions[session].end(operation.sequence) {
+            self.complete(operation, ended, now, outcome);
+            self.go_on(session, now, out);
+        }
+    }
+
+    /// Gives up operations without an answer for longer than the time-out.
+    pub fn on_tick(&mut self, now: Time, out: &mut Vec<ClientSend>) {
+        let timeout = self.settings.operation_timeout;
+        for session in 0..self.sessions.len() {
+            while let Some((sequence, expired)) = self.sessions[session].end_expired(now, timeout) {
+                let id = OperationId { client: self.sessions[session].client, sequence };
+                let given_up_at = expired.sent_at + timeout;
+                self.complete(id, expired, given_up_at, Outcome::Unknown(ErrorKind::TimedOut));
+                self.go_on(session, now, out);
+            }
+        }
+    }
+
+    /// Returns the instant at which [`ClientCore::on_tick`] next gives an operation up, unless
+    /// it ends before.
+    pub fn next_timeout(&self) -> Option<Time> {
+        let oldest = self.sessions.iter().filter_map(Session::oldest_sent_at).min()?;
+        Some(oldest + self.settings.operation_timeout)
+    }
+
+    /// Says whether nothing is in flight and nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.in_flight == 0 && self.waiting.is_empty()
+    }
+
+    /// Returns the region's clients' settings.
+    pub fn settings(&self) -> &ClientSettings {
+        &self.settings
+    }
+
+    /// Ends: what is still under way is unknown, as unfinished.
+    pub fn finish(mut self, now: Time) -> ClientsOutcome {
+        if self.settings.keep_history {
+            self.note_unfinished(now);
+        }
+        ClientsOutcome {
+            record: RegionRecord {
+                region: self.settings.region,
+                kinds: self.recorder.finish(),
+                capped: self.capped,
+                redirects: self.redirects,
+            },
+            pacing: self.pacing,
+            history: self.history,
+        }
+    }
+
+    fn send(
+        &mut self,
+        session: usize,
+        now: Time,
+        planned: PlannedOperation,
+        out: &mut Vec<ClientSend>,
+    ) {
+        let id = self.sessions[session].next_id();
+        let operation = planned.operation(id);
+        let to = self.target;
+        self.sessions[session].begin(InFlight {
+            operation: operation.clone(),
+            replica: to,
+            attempts: 1,
+            intended_at: planned.intended_at,
+            sent_at: now,
+        });
+        self.in_flight += 1;
+        out.push(self.request(session, to, id, operation));
+    }
+
+    fn request(
+        &self,
+        session: usize,
+        to: ReplicaId,
+        id: OperationId,
+        operation: Operation,
+    ) -> ClientSend {
+        let first_incomplete = self.sessions[session].first_incomplete();
+        ClientSend { session, to, request: Request { id, first_incomplete, operation } }
+    }
+
+    /// Sends a refused operation to the leader that the refusal names; `false` when it was sent
+    /// on often enough, or has ended.
+    fn redirect(
+        &mut self,
+        session: usize,
+        sequence: u64,
+        leader: ReplicaId,
+        out: &mut Vec<ClientSend>,
+    ) -> bool {
+        let Some(in_flight) = self.sessions[session].get_mut(sequence) else { return false };
+        if in_flight.attempts > REDIRECTS_MAX || in_flight.replica == leader {
+            return false;
+        }
+        in_flight.attempts += 1;
+        in_flight.replica = leader;
+        let operation = in_flight.operation.clone();
+        self.redirects += 1;
+        self.target = leader;
+        let id = OperationId { client: self.sessions[session].client, sequence };
+        out.push(self.request(session, leader, id, operation));
+        true
+    }
+
+    fn complete(&mut self, id: OperationId, ended: InFlight, at: Time, outcome: Outcome) {
+        self.in_flight -= 1;
+        self.recorder.complete(Completion {
+            kind: ended.operation.kind(),
+            intended_at: ended.intended_at,
+            sent_at: ended.sent_at,
+            completed_at: at,
+            outcome: &outcome,
+        });
+        if self.settings.keep_history && self.recorder.measures(ended.intended_at) {
+            self.history.push(ended.into_record(id, self.settings.region, Some(at), outcome));
+        }
+    }
+
+    /// After an operation ended: sends what waited longest, or the closed loop's next.
+    fn go_on(&mut self, session: usize, now: Time, out: &mut Vec<ClientSend>) {
+        if let Some(planned) = self.waiting.pop_front() {
+            self.send(session, now, planned, out);
+        } else {
+            self.continue_closed_loop(session, now, out);
+        }
+    }
+
+    fn continue_closed_loop(&mut self, session: usize, now: Time, out: &mut Vec<ClientSend>) {
+        let Some(closed) = &mut self.settings.closed_loop else { return };
+        if now >= closed.end {
+            return;
+        }
+        let planned = closed.source.next_at(now);
+        self.recorder.due(planned.kind, now);
+        self.send(session, now, planned, out);
+    }
+
+    fn note_unfinished(&mut self, now: Time) {
+        let unfinished = Outcome::Unknown(ErrorKind::Unfinished);
+        let region = self.settings.region;
+        for session in &mut self.sessions {
+            let client = session.client;
+            while let Some((sequence, open)) = session.end_expired(Time::MAX, Duration::ZERO) {
+                if self.recorder.measures(open.intended_at) {
+                    let id = OperationId { client, sequence };
+                    self.history.push(open.into_record(id, region, None, unfinished.clone()));
+                }
+            }
+        }
+        for planned in std::mem::take(&mut self.waiting) {
+            if self.recorder.measures(planned.intended_at) {
+                let id = self.sessions[0].next_id();
+                self.sessions[0].skip();
+                self.history.push(OperationRecord {
+                    id,
+                    region,
+                    replica: self.target,
+                    operation: planned.operation(id),
+                    attempts: 0,
+                    intended_at: planned.intended_at.min(now),
+                    sent_at: None,
+                    completed_at: None,
+                    outcome: unfinished.clone(),
+                });
+            }
+        }
+    }
+}
