@@ -10,7 +10,6 @@ use std::time::Duration;
 use longhaul_experiment::Time;
 use longhaul_experiment::profile::{Link, Marginal};
 use longhaul_experiment::random::Generator;
-use longhaul_experiment::time::nanos;
 
 use crate::jitter::JitterProcess;
 use crate::loss::StreamLoss;
@@ -159,6 +158,7 @@ fn byte_time(rate_bps: Option<u64>) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use longhaul_experiment::profile::Jitter;
+    use longhaul_experiment::time::nanos;
     use longhaul_experiment::{Seed, Stream};
     use proptest::prelude::*;
 

@@ -101,7 +101,10 @@ impl<T> Queues<T> {
     /// Returns when the next item is due; [`Time::MAX`] when nothing waits.
     pub(super) fn next_due(&mut self) -> Time {
         self.drop_stale_heads();
-        let head = self.heads.peek().map_or(Time::MAX, |Reverse(head)| head.due);
+        let head = self
+            .heads
+            .peek()
+            .map_or(Time::MAX, |Reverse(head)| head.due);
         let timer = self
             .timers
             .peek()
@@ -114,7 +117,10 @@ impl<T> Queues<T> {
         if self.next_due() > now {
             return None;
         }
-        let head = self.heads.peek().map(|Reverse(head)| (head.due, head.sequence));
+        let head = self
+            .heads
+            .peek()
+            .map(|Reverse(head)| (head.due, head.sequence));
         let timer = self
             .timers
             .peek()
@@ -291,7 +297,10 @@ mod tests {
         let endless = (1..).map(|step| (Time(step * 10), "tick"));
         queues.set_source(A, Box::new(endless));
         assert_eq!(queues.slot(A).waiting.len(), 1);
-        assert_eq!(drain(&mut queues, 30), [(10, "tick"), (20, "tick"), (30, "tick")]);
+        assert_eq!(
+            drain(&mut queues, 30),
+            [(10, "tick"), (20, "tick"), (30, "tick")]
+        );
         assert_eq!(queues.slot(A).waiting.len(), 1);
     }
 

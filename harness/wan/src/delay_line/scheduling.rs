@@ -71,7 +71,10 @@ fn set_fifo(priority: u8) -> Result<(), String> {
     match Errno::result(result) {
         Ok(_) => Ok(()),
         Err(Errno::EPERM) => Err("SCHED_FIFO is not permitted".to_owned()),
-        Err(error) => Err(format!("SCHED_FIFO {priority} was refused: {}", error.desc())),
+        Err(error) => Err(format!(
+            "SCHED_FIFO {priority} was refused: {}",
+            error.desc()
+        )),
     }
 }
 
