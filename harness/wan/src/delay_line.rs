@@ -102,13 +102,14 @@ pub struct Options {
     /// How long before a due time the thread stops sleeping and spins; zero: never.
     pub spin: Duration,
     /// Batches in the last millisecond from which on it does not spin. With
-    /// [`Options::spin`] it bounds spinning to a share of one processor: 2 x 100 us a ms, 20%.
+    /// [`Options::spin`] it bounds spinning to a share of one processor: 4 x 100 us a ms, 40%,
+    /// and about half of that where wake-ups are some 50 us late.
     pub spin_batches_max: u32,
 }
 
 impl Options {
     /// Returns the defaults: SCHED_FIFO 20 where permitted, no compensation, spins of 100 us
-    /// while fewer than 2 batches were released in the last millisecond.
+    /// while fewer than 4 batches were released in the last millisecond.
     pub fn new(clock: Clock) -> Options {
         Options {
             name: "delay-line".to_owned(),
@@ -116,7 +117,7 @@ impl Options {
             priority: Some(20),
             compensation: Duration::ZERO,
             spin: Duration::from_micros(100),
-            spin_batches_max: 2,
+            spin_batches_max: 4,
         }
     }
 }

@@ -7,11 +7,13 @@
 //! 2. [`clock`], [`delay_line`]: releasing frames at their instants on a real machine;
 //! 3. [`calibrate`], [`machine`]: how exact that was, and what this machine permits.
 
+pub mod calibrate;
 pub mod clock;
 pub mod delay_line;
 pub mod jitter;
 pub mod link;
 pub mod loss;
+pub mod machine;
 pub mod marginal;
 
 mod gamma;

@@ -122,8 +122,11 @@ pub(crate) fn quantile_ns(marginal: &Marginal, z: f64, from: f64) -> f64 {
         Marginal::Mixture(_) => invert(marginal, z, from),
         Marginal::Quantiles(points) => interpolate(points, normal::below(z)),
     };
-    // A value that is not a number comes from meaningless parameters: no delay.
-    value.max(0.0).min(DELAY_NS_MAX)
+    // What is not a number comes from meaningless parameters: no delay.
+    if value.is_nan() {
+        return 0.0;
+    }
+    value.clamp(0.0, DELAY_NS_MAX)
 }
 
 /// Returns the probabilities that a draw is at most `x` and above it (`x` in nanoseconds, at
