@@ -16,6 +16,7 @@ mod queues;
 mod scheduling;
 mod worker;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -131,6 +132,23 @@ pub struct SpawnError(#[from] io::Error);
 ///
 /// The thread ends when the last handle is dropped; what still waits is dropped with it. A sink
 /// that keeps a handle keeps its own line alive for ever.
+///
+/// ```
+/// use std::sync::mpsc::channel;
+/// use std::time::Duration;
+/// use longhaul_wan::clock::Clock;
+/// use longhaul_wan::delay_line::{DelayLine, Options, Release};
+///
+/// let clock = Clock::start();
+/// let (sender, receiver) = channel();
+/// let sink = move |release: Release<&'static str>| sender.send(release).unwrap();
+/// let line = DelayLine::spawn(Options::new(clock), sink)?;
+/// let queue = line.open_queue();
+/// line.push(queue, clock.now() + Duration::from_millis(2), "frame");
+/// let release = receiver.recv().unwrap();
+/// assert!(release.released_at >= release.due);
+/// # Ok::<(), longhaul_wan::delay_line::SpawnError>(())
+/// ```
 pub struct DelayLine<T> {
     owner: Arc<Owner<T>>,
 }
@@ -140,6 +158,16 @@ impl<T> Clone for DelayLine<T> {
         DelayLine {
             owner: Arc::clone(&self.owner),
         }
+    }
+}
+
+impl<T> fmt::Debug for DelayLine<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DelayLine")
+            .field("scheduling", &self.owner.scheduling)
+            .field("options", &self.owner.options)
+            .finish_non_exhaustive()
     }
 }
 

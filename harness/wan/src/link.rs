@@ -32,6 +32,25 @@ pub enum Verdict {
 /// delay; the jitter at the instant when the last byte is on the wire; the retransmission delay of
 /// lost segments ([`crate::loss`]). It is never before the previous release: a stream stays in
 /// order.
+///
+/// Order has a price where the jitter falls faster than time passes: frames sent into the fall
+/// wait for the one before it. With moderate jitter (a gamma of mean 2 ms and deviation 1 ms) the
+/// quantiles stay within 3% at 5000 frames/s. A tail of many times the correlation time cannot be
+/// had in order: stated quantiles of 26 ms at p99 and 90 ms at p99.9 become 75 and 159 ms with a
+/// correlation time of 100 ms, and 48 and 124 ms with 1 s. Heavy tails need correlation times of a
+/// second or more; [`LinkCore::order_waits`] tells what order cost.
+///
+/// ```
+/// use std::time::Duration;
+/// use longhaul_experiment::profile::Link;
+/// use longhaul_experiment::{Seed, Stream, Time};
+/// use longhaul_wan::link::{LinkCore, Verdict};
+///
+/// let link = Link::fixed(Duration::from_millis(40));
+/// let mut core = LinkCore::new(&link, Seed(1).stream(Stream::Link, 0));
+/// let verdict = core.send(Time::from_millis(10), 200);
+/// assert_eq!(verdict, Verdict::Deliver(Time::from_millis(50)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct LinkCore {
     one_way: Duration,
@@ -43,6 +62,18 @@ pub struct LinkCore {
     busy_until: Time,
     last_release: Time,
     cut: Option<Cut>,
+    order_waits: OrderWaits,
+}
+
+/// What keeping a stream in order cost: frames that were ready before their predecessor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderWaits {
+    /// Frames sent.
+    pub frames: u64,
+    /// Those that waited for their predecessor.
+    pub waited: u64,
+    /// How long they waited, in sum.
+    pub total: Duration,
 }
 
 /// Frames sent in this interval wait for its end; [`Time::MAX`]: not known yet.
@@ -77,6 +108,7 @@ impl LinkCore {
             busy_until: Time::ZERO,
             last_release: Time::ZERO,
             cut: None,
+            order_waits: OrderWaits::default(),
         }
     }
 
@@ -107,9 +139,19 @@ impl LinkCore {
             self.busy_until = on_wire;
         }
         let delay = self.one_way + self.jitter.delay_at(on_wire) + self.loss.delay(at, bytes);
-        let release = (on_wire + delay).max(self.last_release);
-        self.last_release = release;
-        Verdict::Deliver(release)
+        let ready = on_wire + delay;
+        self.order_waits.frames += 1;
+        if ready < self.last_release {
+            self.order_waits.waited += 1;
+            self.order_waits.total += self.last_release.since(ready);
+        }
+        self.last_release = self.last_release.max(ready);
+        Verdict::Deliver(self.last_release)
+    }
+
+    /// Returns what keeping the order has cost since the core was made, all epochs together.
+    pub fn order_waits(&self) -> OrderWaits {
+        self.order_waits
     }
 
     /// Changes the link's parameters for the frames sent from here on. The jitter's state, the
@@ -280,6 +322,9 @@ mod tests {
             release(&mut core, Time::from_millis(2), 10),
             Time::from_millis(7)
         );
+        // The second frame was ready at 1 + 5 ms and left at 80.
+        let waits = core.order_waits();
+        assert_eq!((waits.frames, waits.waited, waits.total), (3, 1, ms(74)));
     }
 
     #[test]
