@@ -19,6 +19,8 @@
 //! `following` for the two roles, `journal` and `snapshot` for what outlives a process, and
 //! `replica`, which joins them.
 
+#[cfg(test)]
+mod chart;
 mod following;
 mod journal;
 mod leading;

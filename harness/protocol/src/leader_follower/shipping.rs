@@ -26,6 +26,10 @@ const IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
 /// a round trip of 300 ms.
 const IN_FLIGHT_ENTRIES_MAX: u64 = 1 << 18;
 
+/// The most messages with nothing but the commit index between two acknowledgements, so that a
+/// follower that stalls does not gather them. Heartbeats and entries carry the index too.
+const COMMIT_MESSAGES_MAX: u32 = 1024;
+
 /// What a leader knows of a follower.
 #[derive(Debug)]
 pub(super) struct Follower {
@@ -45,6 +49,8 @@ pub(super) struct Follower {
     /// The last index and the weight of each message that is not acknowledged.
     in_flight: VecDeque<(u64, usize)>,
     in_flight_bytes: usize,
+    /// How often it was told the commit index alone since its last acknowledgement.
+    commit_messages: u32,
 }
 
 #[derive(Debug)]
@@ -84,6 +90,7 @@ impl Follower {
             told_commit: 0,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
+            commit_messages: 0,
         }
     }
 
@@ -149,6 +156,7 @@ impl Follower {
                 let persisted = persisted.min(self.next.saturating_sub(1));
                 self.matched = self.matched.max(persisted);
                 self.kept = self.kept.max(persisted);
+                self.commit_messages = 0;
                 while let Some(&(last, bytes)) = self.in_flight.front()
                     && last <= persisted
                 {
@@ -235,6 +243,7 @@ impl Follower {
         self.kept = index;
         self.next = index + 1;
         self.told_commit = 0;
+        self.commit_messages = 0;
     }
 
     fn forget_in_flight(&mut self) {
@@ -277,7 +286,8 @@ impl Follower {
             self.in_flight.push_back((self.next - 1, bytes));
             self.in_flight_bytes += bytes;
         }
-        if self.told_commit < view.commit {
+        if self.told_commit < view.commit && self.commit_messages < COMMIT_MESSAGES_MAX {
+            self.commit_messages += 1;
             self.send_append(Vec::new(), view, out);
         }
     }
