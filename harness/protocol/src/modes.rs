@@ -32,7 +32,9 @@ macro_rules! modes {
     };
 }
 
-modes! {}
+modes! {
+    crate::leader_follower::LeaderFollower,
+}
 
 fn describes<M: Mode>(spec: &ModeSpec) -> bool {
     M::DESCRIPTIONS

@@ -1,0 +1,133 @@
+//! The follower's part: taking the leader's log, and saying what of it is safe.
+
+use longhaul_experiment::ReplicaId;
+
+use super::journal::Journal;
+use super::log::{Log, Position};
+use super::message::{Append, Lead, Message, Piece, Timer};
+use super::snapshot::{IncomingSnapshot, Progress};
+use crate::outbox::Outbox;
+
+/// What a follower knows of its leader.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    leader: Option<ReplicaId>,
+    /// The last index up to which the log is known to agree with the leader's.
+    verified: u64,
+    /// The last index that was acknowledged to the leader in this epoch.
+    acknowledged: u64,
+    /// The probe that is to be answered.
+    probe: Option<(u64, Position)>,
+    /// The snapshot that is being collected.
+    incoming: Option<IncomingSnapshot>,
+}
+
+/// An append that does not fit the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unfit;
+
+impl Following {
+    /// Returns the leader that it follows.
+    pub(super) fn leader(&self) -> Option<ReplicaId> {
+        self.leader
+    }
+
+    /// Returns the last index up to which the log is known to agree with the leader's.
+    pub(super) fn verified(&self) -> u64 {
+        self.verified
+    }
+
+    /// Takes a probe; [`Following::answer`] answers it.
+    pub(super) fn on_lead(&mut self, from: ReplicaId, lead: &Lead, executed: u64) {
+        *self = Following {
+            leader: Some(from),
+            verified: executed,
+            acknowledged: 0,
+            probe: Some((lead.round, lead.limit)),
+            incoming: None,
+        };
+    }
+
+    /// Takes entries into the log, replacing a tail that disagrees.
+    ///
+    /// # Errors
+    ///
+    /// The log does not reach to the entries, or disagrees about one that was executed.
+    pub(super) fn on_append(
+        &mut self,
+        append: Append,
+        executed: u64,
+        (log, journal): (&mut Log, &mut Journal),
+    ) -> Result<(), Unfit> {
+        let base = log.base().index;
+        let Position { mut index, .. } = append.previous;
+        if index >= base && !log.contains(append.previous) {
+            return Err(Unfit);
+        }
+        for entry in append.entries {
+            index += 1;
+            match log.position_at(index) {
+                Some(held) if held.term == entry.term => continue,
+                Some(_) if index <= executed => return Err(Unfit),
+                Some(_) => {
+                    log.truncate_after(index - 1);
+                    journal.truncate_after(index - 1);
+                }
+                // What was compacted away was executed, and is the same at the leader.
+                None if index <= base => continue,
+                None => {}
+            }
+            log.push(entry);
+        }
+        self.verified = self.verified.max(index);
+        // A leader that ships had its answer; the probe was one that it repeated.
+        self.probe = None;
+        Ok(())
+    }
+
+    /// Takes a piece of a snapshot.
+    pub(super) fn on_piece(&mut self, piece: &Piece) -> Progress {
+        self.probe = None;
+        IncomingSnapshot::add(&mut self.incoming, piece)
+    }
+
+    /// Follows the installation of a snapshot, which holds everything up to `index`.
+    pub(super) fn on_installed(&mut self, index: u64) {
+        self.verified = index;
+        self.acknowledged = 0;
+    }
+
+    /// Answers a probe when all is safe, and acknowledges what became safe.
+    pub(super) fn answer(
+        &mut self,
+        term: u64,
+        executed: u64,
+        (log, journal): (&Log, &Journal),
+        out: &mut Outbox<Message, Timer>,
+    ) {
+        let Some(leader) = self.leader else {
+            return;
+        };
+        if let Some((round, limit)) = self.probe {
+            if journal.is_settled(log) {
+                let position = log
+                    .greatest_at_most(limit)
+                    .filter(|position| position.index >= executed);
+                self.acknowledged = position.map_or(0, |position| position.index);
+                self.probe = None;
+                let answer = Message::Match {
+                    term,
+                    round,
+                    position,
+                };
+                out.send(leader, answer);
+            }
+            return;
+        }
+        let persisted = journal.persisted().min(self.verified);
+        if persisted > self.acknowledged {
+            self.acknowledged = persisted;
+            out.send(leader, Message::Acknowledge { term, persisted });
+        }
+    }
+}
