@@ -1,12 +1,23 @@
 //! The load: how many operations, when, on which keys, of which kinds and sizes.
 
+mod draws;
 mod keys;
 mod schedule;
+mod source;
+mod validate;
+mod value;
+mod ycsb;
+mod zipf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::operation::OperationKind;
+
 pub use keys::KeyChooser;
-pub use schedule::{PlannedOperation, Schedule};
+pub use schedule::{Schedule, ScheduleFor};
+pub use source::{OperationSource, PlannedOperation};
+pub use validate::WorkloadError;
+pub use value::{ValueMaker, writer_of};
 
 /// The load that clients put on a system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +72,8 @@ pub enum KeyDistribution {
     Uniform,
     /// Zipf with this exponent (YCSB: 0.99), ranks scattered over the key space.
     Zipfian {
-        /// The exponent.
+        /// The exponent, 0.99 where none is stated.
+        #[serde(default = "ycsb_exponent")]
         exponent: f64,
     },
     /// A share of the operations goes to a share of the keys.
@@ -73,7 +85,8 @@ pub enum KeyDistribution {
     },
     /// The most recently written keys most often, by Zipf over age with this exponent.
     Latest {
-        /// The exponent.
+        /// The exponent, 0.99 where none is stated.
+        #[serde(default = "ycsb_exponent")]
         exponent: f64,
     },
 }
@@ -103,4 +116,42 @@ impl Default for Workload {
             locality: 0.0,
         }
     }
+}
+
+impl Workload {
+    /// Returns the operations per second of one client region; `None` in a closed loop.
+    pub const fn rate(&self) -> Option<f64> {
+        match self.arrivals {
+            Arrivals::Poisson { rate } | Arrivals::Constant { rate } => Some(rate),
+            Arrivals::Closed { .. } => None,
+        }
+    }
+
+    /// Returns the kinds of operation that it asks for, in reporting order.
+    pub fn kinds(&self) -> Vec<OperationKind> {
+        let writes = 1.0 - self.read_share;
+        let plain = 1.0 - self.write_mix.sum();
+        let asked = |kind: &OperationKind| match kind {
+            OperationKind::Read => self.read_share > 0.0,
+            OperationKind::Write => writes > 0.0 && plain > WriteMix::ROUNDING,
+            OperationKind::CompareAndSet => writes > 0.0 && self.write_mix.compare_and_set > 0.0,
+            OperationKind::Add => writes > 0.0 && self.write_mix.add > 0.0,
+            OperationKind::TakeIfEnough => writes > 0.0 && self.write_mix.take_if_enough > 0.0,
+        };
+        OperationKind::ALL.into_iter().filter(asked).collect()
+    }
+}
+
+impl WriteMix {
+    /// What the sum of shares may differ from 1 by and still be 1: they are decimal fractions.
+    pub(crate) const ROUNDING: f64 = 1e-9;
+
+    /// Returns the share of the kinds that are not plain writes.
+    pub fn sum(&self) -> f64 {
+        self.compare_and_set + self.add + self.take_if_enough
+    }
+}
+
+fn ycsb_exponent() -> f64 {
+    0.99
 }
