@@ -9,16 +9,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use longhaul_experiment::time::nanos;
-use longhaul_experiment::workload::{OperationSource, Schedule, ScheduleFor};
-use longhaul_experiment::{ClientId, LinkId, RegionIndex, ReplicaId, Scenario, Seed, Time};
+use longhaul_experiment::workload::{Arrivals, OperationSource, Schedule, ScheduleFor, ValueMaker};
+use longhaul_experiment::{
+    ClientId, Contact, LinkId, OperationKind, RegionIndex, ReplicaId, Scenario, Seed, Time,
+};
 use longhaul_protocol::Replica;
 use longhaul_protocol::client::{ClientCore, ClientSend, ClientSettings, ClosedLoop};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use crate::arrival::{Arrivals, Gate};
 use crate::delivery::{ClientInput, Delivery};
 use crate::links::Links;
 use crate::messages::{ClientsReport, FromAgent, LoadPlan, ProbePlan, ProbeSample, ToAgent};
+use crate::receiving_end::{Gate, ReceivingEnd};
 use crate::traffic::{Sender, Traffic};
 use crate::transport::{Inbound, Outbound, dial};
 use crate::wire::{ClientFrame, Hello, ReplyFrame};
@@ -35,8 +37,8 @@ pub(crate) struct ClientsSetup<R: Replica> {
     pub(crate) seed: Seed,
     /// The position of their region among the topology's client regions.
     pub(crate) position: usize,
-    /// The replica they ask first.
-    pub(crate) target: ReplicaId,
+    /// Whom they ask for each kind of operation.
+    pub(crate) contacts: Vec<(OperationKind, Contact)>,
     pub(crate) links: Links,
     pub(crate) gate: Gate<R>,
     pub(crate) inputs: UnboundedReceiver<ClientInput>,
@@ -72,7 +74,7 @@ struct Clients<R: Replica> {
     seed: Seed,
     position: usize,
     region: RegionIndex,
-    target: ReplicaId,
+    contacts: Vec<(OperationKind, Contact)>,
     sessions: Vec<ClientId>,
     links: Links,
     gate: Gate<R>,
@@ -100,7 +102,7 @@ impl<R: Replica + 'static> Clients<R> {
             seed: setup.seed,
             position: setup.position,
             region,
-            target: setup.target,
+            contacts: setup.contacts,
             sessions: (first..first + per_region).map(ClientId).collect(),
             links: setup.links,
             gate: setup.gate,
@@ -145,7 +147,10 @@ impl<R: Replica + 'static> Clients<R> {
                         this.schedule(now + TICK, ClientInput::Tick);
                     }
                 }
-                ClientInput::Probe { sent_at, mut sample } => {
+                ClientInput::Probe {
+                    sent_at,
+                    mut sample,
+                } => {
                     sample.achieved_ns = nanos(now.since(sent_at));
                     this.probes.push(sample);
                 }
@@ -169,8 +174,10 @@ impl<R: Replica + 'static> Clients<R> {
         match order {
             ToAgent::Connect(addresses) => {
                 this.addresses = addresses;
-                for session in 0..this.sessions.len() {
-                    Clients::begin_dialling(clients, this, session, this.target);
+                for to in this.first_contacts() {
+                    for session in 0..this.sessions.len() {
+                        Clients::begin_dialling(clients, this, session, to);
+                    }
                 }
             }
             ToAgent::Probe(plan) => {
@@ -191,26 +198,49 @@ impl<R: Replica + 'static> Clients<R> {
         true
     }
 
+    fn nearest(&self) -> ReplicaId {
+        self.scenario.topology.nearest_replica(self.region)
+    }
+
+    /// The replicas that the clients ask at first.
+    fn first_contacts(&self) -> BTreeSet<ReplicaId> {
+        let contacts = self.contacts.iter().map(|(_, contact)| match contact {
+            Contact::Leader => self.scenario.topology.leader,
+            Contact::Nearest => self.nearest(),
+        });
+        contacts.collect()
+    }
+
     fn begin_load(&mut self, plan: LoadPlan, now: Time) {
         let workload = &self.scenario.workload;
         let regions = self.scenario.topology.clients.len();
-        let schedule_for = ScheduleFor {
-            seed: self.seed,
-            position: self.position,
-            regions,
-            start: plan.start,
-            end: plan.end,
+        let (seed, region) = (self.seed, self.position);
+        let closed_loop = match workload.arrivals {
+            Arrivals::Closed { in_flight } => Some(ClosedLoop {
+                in_flight,
+                end: plan.end,
+                source: OperationSource::new(workload, seed, region, regions),
+            }),
+            Arrivals::Poisson { .. } | Arrivals::Constant { .. } => None,
         };
-        let closed_loop = workload.arrivals.in_flight().map(|in_flight| ClosedLoop {
-            in_flight,
-            end: plan.end,
-            source: OperationSource::new(workload, &schedule_for),
-        });
-        let open_loop = closed_loop.is_none();
+        let (start, end) = (plan.start, plan.end);
+        let schedule = Schedule::new(
+            workload,
+            ScheduleFor {
+                seed,
+                region,
+                regions,
+                start,
+                end,
+            },
+        );
         let mut core = ClientCore::new(ClientSettings {
             region: self.region,
             sessions: self.sessions.clone(),
-            target: self.target,
+            leader: self.scenario.topology.leader,
+            nearest: self.nearest(),
+            contacts: self.contacts.clone(),
+            values: ValueMaker::new(workload.value_size),
             max_in_flight: self.scenario.limits.max_in_flight,
             operation_timeout: self.scenario.limits.operation_timeout,
             window_start: plan.window_start,
@@ -222,15 +252,17 @@ impl<R: Replica + 'static> Clients<R> {
         self.core = Some(core);
         self.load = Some(plan);
         self.traffic.measure(plan.window_start, plan.end);
-        if open_loop {
+        if let Some(schedule) = schedule {
             let (cut, position) = (Arc::clone(&self.cut), self.position);
-            let due = Schedule::new(workload, schedule_for)
+            let due = schedule
                 .take_while(move |_| !cut.load(Ordering::Acquire))
                 .map(move |planned| {
-                    let delivery = Delivery::Clients(position, ClientInput::Due(planned.clone()));
+                    let delivery = Delivery::Clients(position, ClientInput::Due(planned));
                     (planned.intended_at, delivery.into())
                 });
-            self.gate.line.source(self.gate.line.queue(), Box::new(due));
+            self.gate
+                .line
+                .source(self.gate.line.open_queue(), Box::new(due));
         }
         self.schedule(now + TICK, ClientInput::Tick);
     }
@@ -245,23 +277,31 @@ impl<R: Replica + 'static> Clients<R> {
         let Some(core) = self.core.take() else { return };
         self.load = None;
         let outcome = core.finish(now);
-        let _ = self.reports.send(FromAgent::Finished(Box::new(ClientsReport {
-            record: outcome.record,
-            pacing: outcome.pacing,
-            history: outcome.history,
-            traffic: std::mem::take(&mut self.traffic).into_links(),
-            probes: std::mem::take(&mut self.probes),
-        })));
+        let _ = self
+            .reports
+            .send(FromAgent::Finished(Box::new(ClientsReport {
+                record: outcome.record,
+                pacing: outcome.pacing,
+                history: outcome.history,
+                traffic: std::mem::take(&mut self.traffic).into_links(),
+                probes: std::mem::take(&mut self.probes),
+            })));
     }
 
     fn schedule(&self, at: Time, input: ClientInput) {
-        self.gate.line.push_unordered(at, Delivery::Clients(self.position, input).into());
+        self.gate
+            .line
+            .push_unordered(at, Delivery::Clients(self.position, input).into());
     }
 
     fn send_probes(&mut self, now: Time) -> Result<(), String> {
         // One session is enough: all take the same link.
-        let targets: BTreeSet<(usize, ReplicaId)> =
-            self.connections.keys().copied().filter(|&(session, _)| session == 0).collect();
+        let targets: BTreeSet<(usize, ReplicaId)> = self
+            .connections
+            .keys()
+            .copied()
+            .filter(|&(session, _)| session == 0)
+            .collect();
         for key in targets {
             self.push(key, now, &ClientFrame::Probe)?;
         }
@@ -303,10 +343,22 @@ impl<R: Replica + 'static> Clients<R> {
         now: Time,
         frame: &ClientFrame,
     ) -> Result<(), String> {
-        let Some(outbound) = self.connections.get(&key) else { return Ok(()) };
-        let bytes = outbound.push(now, frame).map_err(|why| format!("to {}: {why}", key.1))?;
+        let Some(outbound) = self.connections.get(&key) else {
+            return Ok(());
+        };
+        let bytes = outbound
+            .push(now, frame)
+            .map_err(|why| format!("to {}: {why}", key.1))?;
         let to = self.scenario.topology.region_of(key.1);
-        self.traffic.sent(LinkId { from: self.region, to }, Sender::Client, now, bytes);
+        self.traffic.sent(
+            LinkId {
+                from: self.region,
+                to,
+            },
+            Sender::Client,
+            now,
+            bytes,
+        );
         Ok(())
     }
 
@@ -329,11 +381,14 @@ impl<R: Replica + 'static> Clients<R> {
         clients: &Rc<RefCell<Clients<R>>>,
         key: (usize, ReplicaId),
         outbound: Outbound,
-    ) -> Result<Arrivals<R>, String> {
+    ) -> Result<ReceivingEnd<R>, String> {
         let mut this = clients.borrow_mut();
         let client = this.sessions[key.0];
         let now = this.gate.clock.now();
-        let hello = Hello::Client { client, region: this.region };
+        let hello = Hello::Client {
+            client,
+            region: this.region,
+        };
         outbound.push(now, &hello).map_err(|why| why.to_string())?;
         outbound.flush();
         this.connections.insert(key, outbound);
@@ -343,9 +398,12 @@ impl<R: Replica + 'static> Clients<R> {
         if this.core.is_none() && this.dialling.is_empty() {
             let _ = this.reports.send(FromAgent::ClientsConnected);
         }
-        let link = LinkId { from: this.scenario.topology.region_of(key.1), to: this.region };
+        let link = LinkId {
+            from: this.scenario.topology.region_of(key.1),
+            to: this.region,
+        };
         let core = this.links.core(link, 2 << 32 | u64::from(client.0));
-        Ok(Arrivals::new(link, core, this.gate.clone()))
+        Ok(ReceivingEnd::new(link, core, this.gate.clone()))
     }
 }
 
@@ -358,14 +416,14 @@ async fn connect<R: Replica + 'static>(
     let key = (session, to);
     let connected = match dial(address).await {
         Ok((inbound, outbound)) => {
-            Clients::connected(&clients, key, outbound).map(|arrivals| (inbound, arrivals))
+            Clients::connected(&clients, key, outbound).map(|receiving| (inbound, receiving))
         }
         Err(why) => Err(format!("cannot connect to replica {to}: {why}")),
     };
     match connected {
-        Ok((mut inbound, mut arrivals)) => {
+        Ok((mut inbound, mut receiving)) => {
             let position = clients.borrow().position;
-            read_replies(&mut inbound, &mut arrivals, position).await;
+            read_replies(&mut inbound, &mut receiving, position).await;
             clients.borrow_mut().connections.remove(&key);
         }
         Err(why) => {
@@ -377,7 +435,7 @@ async fn connect<R: Replica + 'static>(
 /// Reads until the connection ends or sends what is no frame.
 async fn read_replies<R: Replica + 'static>(
     inbound: &mut Inbound,
-    arrivals: &mut Arrivals<R>,
+    receiving: &mut ReceivingEnd<R>,
     position: usize,
 ) {
     while let Ok(true) = inbound.fill().await {
@@ -388,11 +446,11 @@ async fn read_replies<R: Replica + 'static>(
                     ReplyFrame::Reply { operation, outcome } => {
                         let input = ClientInput::Reply { operation, outcome };
                         let delivery = Delivery::Clients(position, input);
-                        arrivals.admit(frame.sent_at, frame.bytes, delivery);
+                        receiving.admit(frame.sent_at, frame.bytes, delivery);
                     }
                     ReplyFrame::Probe => {
                         let sent_at = frame.sent_at;
-                        arrivals.admit_probe(sent_at, frame.bytes, |sample| {
+                        receiving.admit_probe(sent_at, frame.bytes, |sample| {
                             Delivery::Clients(position, ClientInput::Probe { sent_at, sample })
                         });
                     }
@@ -400,6 +458,6 @@ async fn read_replies<R: Replica + 'static>(
                 Err(_) => return,
             }
         }
-        arrivals.flush();
+        receiving.flush();
     }
 }

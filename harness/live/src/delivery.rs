@@ -20,6 +20,8 @@ pub(crate) enum ReplicaInput<R: Replica> {
     Message {
         /// The peer.
         from: ReplicaId,
+        /// The connection epoch in which it came.
+        epoch: u64,
         /// Its message.
         message: R::Message,
     },
@@ -89,7 +91,10 @@ pub(crate) struct Delayed<R: Replica> {
 
 impl<R: Replica> From<Delivery<R>> for Delayed<R> {
     fn from(delivery: Delivery<R>) -> Delayed<R> {
-        Delayed { delivery, held: None }
+        Delayed {
+            delivery,
+            held: None,
+        }
     }
 }
 
@@ -105,7 +110,10 @@ pub(crate) struct Mailboxes<R: Replica> {
 
 impl<R: Replica> Clone for Mailboxes<R> {
     fn clone(&self) -> Mailboxes<R> {
-        Mailboxes { replicas: self.replicas.clone(), clients: self.clients.clone() }
+        Mailboxes {
+            replicas: self.replicas.clone(),
+            clients: self.clients.clone(),
+        }
     }
 }
 

@@ -1,3 +1,29 @@
-//! Live.
+//! Replicas and clients over real TCP on loopback, with the WAN's delays added in user space.
+//!
+//! [`LocalBackend`] runs a scenario: a coordinator starts one agent per region (in `agent`), which
+//! has a thread for its replica (`replica_host`) and one for its clients (`clients`). They talk
+//! over [`transport`]; what arrives passes the emulated link (`receiving_end`) and waits on the precise
+//! thread until its time has come (`delivery`). Replicas keep what they persist in [`storage`].
+
 pub mod storage;
 pub mod transport;
+
+mod agent;
+
+mod clients;
+mod coordinator;
+mod delivery;
+mod environment;
+mod interrupt;
+mod links;
+mod messages;
+mod processors;
+mod receiving_end;
+mod replica_host;
+mod traffic;
+mod wire;
+
+pub use coordinator::{LocalBackend, LocalOptions, Phase, Progress};
+pub use environment::describe as describe_environment;
+pub use interrupt::Interrupt;
+pub use processors::busy_share;

@@ -20,9 +20,17 @@ impl Links {
         let regions = || topology.profile.region_indexes();
         let tables = regions()
             .flat_map(|from| regions().map(move |to| LinkId { from, to }))
-            .map(|link| Arc::new(QuantileTable::new(&topology.profile.link(link).jitter.marginal)))
+            .map(|link| {
+                Arc::new(QuantileTable::new(
+                    &topology.profile.link(link).jitter.marginal,
+                ))
+            })
             .collect();
-        Links { topology: Arc::clone(&topology), tables: Arc::new(tables), seed }
+        Links {
+            topology: Arc::clone(&topology),
+            tables: Arc::new(tables),
+            seed,
+        }
     }
 
     /// Returns the core of a connection over a link. `connection` tells connections of one link
@@ -30,9 +38,14 @@ impl Links {
     pub(crate) fn core(&self, link: LinkId, connection: u64) -> LinkCore {
         let regions = self.topology.profile.regions.len();
         let position = link.from.index() * regions + link.to.index();
-        let generator = self.seed.stream(Stream::Link, (position as u64) << 40 | connection);
+        let generator = self
+            .seed
+            .stream(Stream::Link, (position as u64) << 40 | connection);
         let table = Arc::clone(&self.tables[position]);
-        let back = LinkId { from: link.to, to: link.from };
+        let back = LinkId {
+            from: link.to,
+            to: link.from,
+        };
         let round_trip = self.round_trip(link.from, back.from);
         LinkCore::with_table(self.topology.profile.link(link), table, generator)
             .with_round_trip(round_trip)

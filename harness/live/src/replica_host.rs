@@ -10,16 +10,18 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use longhaul_experiment::time::nanos;
-use longhaul_experiment::{ClientId, LinkId, Now, RegionIndex, ReplicaId, Time, Topology, WallTime};
+use longhaul_experiment::{
+    ClientId, LinkId, Now, RegionIndex, ReplicaId, Time, Topology, WallTime,
+};
 use longhaul_protocol::replica::OutboxOf;
 use longhaul_protocol::{Mode, Outbox, PeerState, Recovered, Replica};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use crate::arrival::Gate;
 use crate::delivery::{Delivery, ReplicaInput};
 use crate::links::Links;
 use crate::messages::{FromAgent, ProbePlan, ProbeSample, ReplicaReport, ToAgent};
+use crate::receiving_end::Gate;
 use crate::storage::WriteAheadLog;
 use crate::traffic::{Sender, Traffic};
 use crate::transport::{Outbound, listen};
@@ -51,7 +53,11 @@ pub(crate) async fn run<M: Mode>(setup: ReplicaSetup<M>) {
 
 async fn serve<M: Mode>(mut setup: ReplicaSetup<M>) -> Result<(), String> {
     let id = setup.member.id;
-    let region = setup.member.topology.region_name(setup.member.topology.region_of(id)).to_owned();
+    let region = setup
+        .member
+        .topology
+        .region_name(setup.member.topology.region_of(id))
+        .to_owned();
     let context = |why: &dyn std::fmt::Display| format!("replica in {region}: {why}");
     let listener = listen().await.map_err(|why| context(&why))?;
     let address = listener.local_addr().map_err(|why| context(&why))?;
@@ -66,7 +72,10 @@ async fn serve<M: Mode>(mut setup: ReplicaSetup<M>) -> Result<(), String> {
             (Some(log), recovered)
         }
     };
-    let _ = setup.reports.send(FromAgent::Listening { replica: id, address });
+    let _ = setup.reports.send(FromAgent::Listening {
+        replica: id,
+        address,
+    });
     let mut inputs = std::mem::replace(&mut setup.inputs, tokio::sync::mpsc::unbounded_channel().1);
     let host = Rc::new(RefCell::new(Host::new(setup, storage, recovered)));
     tokio::task::spawn_local(accept_connections(Rc::clone(&host), listener));
@@ -105,7 +114,7 @@ struct Host<R: Replica> {
     storage: Option<WriteAheadLog>,
     recovered: Option<Recovered>,
     started: bool,
-    peers: BTreeMap<ReplicaId, Peer>,
+    peers: BTreeMap<ReplicaId, Peer<R::Message>>,
     clients: BTreeMap<ClientId, (RegionIndex, Outbound)>,
     /// The latest setting of each timer that is set.
     timers: BTreeMap<R::Timer, u64>,
@@ -123,7 +132,9 @@ impl<R: Replica + 'static> Host<R> {
         storage: Option<WriteAheadLog>,
         recovered: Recovered,
     ) -> Host<R> {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
         Host {
             id: setup.member.id,
             topology: std::sync::Arc::clone(&setup.member.topology),
@@ -131,7 +142,11 @@ impl<R: Replica + 'static> Host<R> {
             wall_offset_ns: nanos(wall).saturating_sub(setup.gate.clock.now().as_nanos()),
             gate: setup.gate,
             reports: setup.reports,
-            peers: setup.member.peers().map(|peer| (peer, Peer::default())).collect(),
+            peers: setup
+                .member
+                .peers()
+                .map(|peer| (peer, Peer::default()))
+                .collect(),
             replica: setup.mode.replica(setup.member),
             outbox: Outbox::new(storage.is_some()),
             storage,
@@ -148,40 +163,65 @@ impl<R: Replica + 'static> Host<R> {
 
     fn now(&self) -> Now {
         let monotonic = self.gate.clock.now();
-        Now { monotonic, wall: WallTime(self.wall_offset_ns + monotonic.as_nanos()) }
+        Now {
+            monotonic,
+            wall: WallTime(self.wall_offset_ns + monotonic.as_nanos()),
+        }
     }
 
     /// Delivers a batch to the replica and carries out what it answers.
-    fn handle(host: &Rc<RefCell<Host<R>>>, batch: &mut Vec<ReplicaInput<R>>) -> Result<Flow, String> {
+    fn handle(
+        host: &Rc<RefCell<Host<R>>>,
+        batch: &mut Vec<ReplicaInput<R>>,
+    ) -> Result<Flow, String> {
         let mut flow = Flow::Continue;
         let mut this = host.borrow_mut();
         let now = this.now();
         for input in batch.drain(..) {
             match input {
                 ReplicaInput::Request(request) => {
-                    let Host { replica, outbox, .. } = &mut *this;
+                    let Host {
+                        replica, outbox, ..
+                    } = &mut *this;
                     replica.on_request(now, request, outbox);
                 }
-                ReplicaInput::Message { from, message } => {
-                    // What was under way when an epoch ended is lost with it.
-                    if this.peers.get(&from).is_some_and(|peer| peer.up) {
-                        let Host { replica, outbox, .. } = &mut *this;
+                ReplicaInput::Message {
+                    from,
+                    epoch,
+                    message,
+                } => {
+                    let Host {
+                        replica,
+                        outbox,
+                        peers,
+                        ..
+                    } = &mut *this;
+                    let peer = peers.get_mut(&from);
+                    if let Some(message) = peer.and_then(|peer| peer.admit(epoch, message)) {
                         replica.on_message(now, from, message, outbox);
                     }
                 }
                 ReplicaInput::Timer { timer, setting } => {
                     if this.timers.get(&timer) == Some(&setting) {
                         this.timers.remove(&timer);
-                        let Host { replica, outbox, .. } = &mut *this;
+                        let Host {
+                            replica, outbox, ..
+                        } = &mut *this;
                         replica.on_timer(now, timer, outbox);
                     }
                 }
                 ReplicaInput::Persisted(report) => {
                     let token = report.map_err(|why| why.to_string())?;
-                    let Host { replica, outbox, .. } = &mut *this;
+                    let Host {
+                        replica, outbox, ..
+                    } = &mut *this;
                     replica.on_persisted(now, token, outbox);
                 }
-                ReplicaInput::Probe { sent_at, mut sample, client } => {
+                ReplicaInput::Probe {
+                    sent_at,
+                    mut sample,
+                    client,
+                } => {
                     sample.achieved_ns = nanos(now.monotonic.since(sent_at));
                     this.probes.push(sample);
                     if let Some(client) = client {
@@ -203,7 +243,8 @@ impl<R: Replica + 'static> Host<R> {
         match order {
             ToAgent::Connect(addresses) => {
                 for (&peer, _) in &this.peers {
-                    let dialling = peers::keep_dialling(Rc::clone(host), peer, addresses[peer.index()]);
+                    let dialling =
+                        peers::keep_dialling(Rc::clone(host), peer, addresses[peer.index()]);
                     tokio::task::spawn_local(dialling);
                 }
                 this.report_connected();
@@ -233,8 +274,12 @@ impl<R: Replica + 'static> Host<R> {
         self.started = true;
         let recovered = self.recovered.take().unwrap_or(Recovered::Nothing);
         self.replica.on_start(now, recovered, &mut self.outbox);
-        let connected: Vec<ReplicaId> =
-            self.peers.iter().filter(|(_, peer)| peer.is_connected()).map(|(&id, _)| id).collect();
+        let connected: Vec<ReplicaId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.is_connected())
+            .map(|(&id, _)| id)
+            .collect();
         for id in connected {
             self.set_peer(id, PeerState::Up, now);
         }
@@ -266,7 +311,10 @@ impl<R: Replica + 'static> Host<R> {
     }
 
     fn link_to(&self, region: RegionIndex) -> LinkId {
-        LinkId { from: self.topology.region_of(self.id), to: region }
+        LinkId {
+            from: self.topology.region_of(self.id),
+            to: region,
+        }
     }
 
     fn send_to_peer(
@@ -279,7 +327,9 @@ impl<R: Replica + 'static> Host<R> {
         let Some(outbound) = self.peers.get(&to).and_then(|peer| peer.outgoing.as_ref()) else {
             return Ok(());
         };
-        let bytes = outbound.push(now, frame).map_err(|why| format!("to {to}: {why}"))?;
+        let bytes = outbound
+            .push(now, frame)
+            .map_err(|why| format!("to {to}: {why}"))?;
         self.traffic.sent(link, Sender::Replica, now, bytes);
         Ok(())
     }
@@ -291,25 +341,41 @@ impl<R: Replica + 'static> Host<R> {
         frame: &ReplyFrame,
     ) -> Result<(), String> {
         // A client that has gone does not want to know.
-        let Some((region, outbound)) = self.clients.get(&client) else { return Ok(()) };
+        let Some((region, outbound)) = self.clients.get(&client) else {
+            return Ok(());
+        };
         let link = self.link_to(*region);
-        let bytes = outbound.push(now, frame).map_err(|why| format!("to {client}: {why}"))?;
+        let bytes = outbound
+            .push(now, frame)
+            .map_err(|why| format!("to {client}: {why}"))?;
         self.traffic.sent(link, Sender::Client, now, bytes);
         Ok(())
     }
 
     fn flush(&self) {
-        self.peers.values().filter_map(|peer| peer.outgoing.as_ref()).for_each(Outbound::flush);
-        self.clients.values().for_each(|(_, outbound)| outbound.flush());
+        self.peers
+            .values()
+            .filter_map(|peer| peer.outgoing.as_ref())
+            .for_each(Outbound::flush);
+        self.clients
+            .values()
+            .for_each(|(_, outbound)| outbound.flush());
     }
 }
 
-async fn accept_connections<R: Replica + 'static>(host: Rc<RefCell<Host<R>>>, listener: TcpListener) {
+async fn accept_connections<R: Replica + 'static>(
+    host: Rc<RefCell<Host<R>>>,
+    listener: TcpListener,
+) {
     // An accept fails when the process has no file descriptor left; the dialler tries again.
     loop {
         match crate::transport::accept(&listener).await {
             Ok((inbound, outbound)) => {
-                tokio::task::spawn_local(peers::serve_connection(Rc::clone(&host), inbound, outbound));
+                tokio::task::spawn_local(peers::serve_connection(
+                    Rc::clone(&host),
+                    inbound,
+                    outbound,
+                ));
             }
             Err(_) => tokio::time::sleep(peers::REDIAL_AFTER).await,
         }

@@ -27,7 +27,10 @@ impl Traffic {
 
     /// Counts a frame.
     pub(crate) fn sent(&mut self, link: LinkId, sender: Sender, at: Time, bytes: usize) {
-        if !self.window.is_some_and(|(start, end)| start <= at && at < end) {
+        if !self
+            .window
+            .is_some_and(|(start, end)| start <= at && at < end)
+        {
             return;
         }
         let traffic = self.links.entry(link).or_insert(LinkTraffic {
@@ -80,7 +83,10 @@ mod tests {
 
     #[test]
     fn only_the_window_counts_and_parts_add_up() {
-        let link = LinkId { from: RegionIndex(0), to: RegionIndex(1) };
+        let link = LinkId {
+            from: RegionIndex(0),
+            to: RegionIndex(1),
+        };
         let count = |sender| {
             let mut traffic = Traffic::default();
             traffic.sent(link, sender, Time(15), 100);
@@ -90,7 +96,14 @@ mod tests {
             }
             traffic.into_links()
         };
-        let sum = merge([count(Sender::Replica), count(Sender::Client), count(Sender::Client)].concat());
+        let sum = merge(
+            [
+                count(Sender::Replica),
+                count(Sender::Client),
+                count(Sender::Client),
+            ]
+            .concat(),
+        );
         assert_eq!(sum.len(), 1);
         assert_eq!((sum[0].replica_messages, sum[0].replica_bytes), (2, 200));
         assert_eq!((sum[0].client_messages, sum[0].client_bytes), (4, 400));

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use longhaul_experiment::histogram::Histogram;
 use longhaul_experiment::record::{Completion, Recorder, RegionRecord};
-use longhaul_experiment::workload::{OperationSource, PlannedOperation};
+use longhaul_experiment::workload::{OperationSource, PlannedOperation, ValueMaker};
 use longhaul_experiment::{
-    ClientId, ErrorKind, Operation, OperationId, OperationRecord, Outcome, RegionIndex, ReplicaId,
-    Time,
+    ClientId, Contact, ErrorKind, Operation, OperationId, OperationKind, OperationRecord, Outcome,
+    RegionIndex, ReplicaId, Time,
 };
 
 use crate::replica::Request;
@@ -30,8 +30,14 @@ pub struct ClientSettings {
     pub region: RegionIndex,
     /// Their sessions, one per connection.
     pub sessions: Vec<ClientId>,
-    /// The replica they ask first.
-    pub target: ReplicaId,
+    /// Whom they take for the leader at first.
+    pub leader: ReplicaId,
+    /// The replica nearest to them.
+    pub nearest: ReplicaId,
+    /// Whom they ask for each kind of operation; the nearest replica for kinds not listed.
+    pub contacts: Vec<(OperationKind, Contact)>,
+    /// Makes the values that they write.
+    pub values: ValueMaker,
     /// The most operations in flight in the region.
     pub max_in_flight: u32,
     /// How long after it was first sent an operation without an answer is given up.
@@ -88,8 +94,8 @@ pub struct ClientCore {
     in_flight: u32,
     /// Due and held back by the cap, oldest first.
     waiting: VecDeque<PlannedOperation>,
-    /// Whom new operations are sent to.
-    target: ReplicaId,
+    /// Whom they take for the leader now.
+    leader: ReplicaId,
     recorder: Recorder,
     pacing: Histogram,
     history: Vec<OperationRecord>,
@@ -101,11 +107,15 @@ impl ClientCore {
     /// Returns clients that have done nothing yet.
     pub fn new(settings: ClientSettings) -> ClientCore {
         ClientCore {
-            sessions: settings.sessions.iter().map(|&client| Session::new(client)).collect(),
+            sessions: settings
+                .sessions
+                .iter()
+                .map(|&client| Session::new(client))
+                .collect(),
             next_session: 0,
             in_flight: 0,
             waiting: VecDeque::new(),
-            target: settings.target,
+            leader: settings.leader,
             recorder: Recorder::new(settings.window_start, settings.window),
             pacing: Histogram::new(),
             history: Vec::new(),
@@ -117,7 +127,11 @@ impl ClientCore {
 
     /// Begins a closed loop; does nothing for an open one.
     pub fn on_start(&mut self, now: Time, out: &mut Vec<ClientSend>) {
-        let per_session = self.settings.closed_loop.as_ref().map_or(0, |closed| closed.in_flight);
+        let per_session = self
+            .settings
+            .closed_loop
+            .as_ref()
+            .map_or(0, |closed| closed.in_flight);
         for session in 0..self.sessions.len() {
             for _ in 0..per_session {
                 self.continue_closed_loop(session, now, out);
@@ -149,7 +163,10 @@ impl ClientCore {
         outcome: Outcome,
         out: &mut Vec<ClientSend>,
     ) {
-        let position = self.sessions.iter().position(|session| session.client == operation.client);
+        let position = self
+            .sessions
+            .iter()
+            .position(|session| session.client == operation.client);
         let Some(session) = position else { return };
         if let Outcome::Fail(ErrorKind::NotLeader { hint: Some(leader) }) = outcome
             && self.redirect(session, operation.sequence, leader, out)
@@ -167,9 +184,17 @@ impl ClientCore {
         let timeout = self.settings.operation_timeout;
         for session in 0..self.sessions.len() {
             while let Some((sequence, expired)) = self.sessions[session].end_expired(now, timeout) {
-                let id = OperationId { client: self.sessions[session].client, sequence };
+                let id = OperationId {
+                    client: self.sessions[session].client,
+                    sequence,
+                };
                 let given_up_at = expired.sent_at + timeout;
-                self.complete(id, expired, given_up_at, Outcome::Unknown(ErrorKind::TimedOut));
+                self.complete(
+                    id,
+                    expired,
+                    given_up_at,
+                    Outcome::Unknown(ErrorKind::TimedOut),
+                );
                 self.go_on(session, now, out);
             }
         }
@@ -178,7 +203,11 @@ impl ClientCore {
     /// Returns the instant at which [`ClientCore::on_tick`] next gives an operation up, unless
     /// it ends before.
     pub fn next_timeout(&self) -> Option<Time> {
-        let oldest = self.sessions.iter().filter_map(Session::oldest_sent_at).min()?;
+        let oldest = self
+            .sessions
+            .iter()
+            .filter_map(Session::oldest_sent_at)
+            .min()?;
         Some(oldest + self.settings.operation_timeout)
     }
 
@@ -217,8 +246,8 @@ impl ClientCore {
         out: &mut Vec<ClientSend>,
     ) {
         let id = self.sessions[session].next_id();
-        let operation = planned.operation(id);
-        let to = self.target;
+        let operation = planned.operation(id, &self.settings.values);
+        let to = self.target(planned.kind);
         self.sessions[session].begin(InFlight {
             operation: operation.clone(),
             replica: to,
@@ -230,6 +259,18 @@ impl ClientCore {
         out.push(self.request(session, to, id, operation));
     }
 
+    fn target(&self, kind: OperationKind) -> ReplicaId {
+        let listed = self
+            .settings
+            .contacts
+            .iter()
+            .find(|(listed, _)| *listed == kind);
+        match listed {
+            Some((_, Contact::Leader)) => self.leader,
+            Some((_, Contact::Nearest)) | None => self.settings.nearest,
+        }
+    }
+
     fn request(
         &self,
         session: usize,
@@ -238,7 +279,15 @@ impl ClientCore {
         operation: Operation,
     ) -> ClientSend {
         let first_incomplete = self.sessions[session].first_incomplete();
-        ClientSend { session, to, request: Request { id, first_incomplete, operation } }
+        ClientSend {
+            session,
+            to,
+            request: Request {
+                id,
+                first_incomplete,
+                operation,
+            },
+        }
     }
 
     /// Sends a refused operation to the leader that the refusal names; `false` when it was sent
@@ -250,7 +299,9 @@ impl ClientCore {
         leader: ReplicaId,
         out: &mut Vec<ClientSend>,
     ) -> bool {
-        let Some(in_flight) = self.sessions[session].get_mut(sequence) else { return false };
+        let Some(in_flight) = self.sessions[session].get_mut(sequence) else {
+            return false;
+        };
         if in_flight.attempts > REDIRECTS_MAX || in_flight.replica == leader {
             return false;
         }
@@ -258,8 +309,11 @@ impl ClientCore {
         in_flight.replica = leader;
         let operation = in_flight.operation.clone();
         self.redirects += 1;
-        self.target = leader;
-        let id = OperationId { client: self.sessions[session].client, sequence };
+        self.leader = leader;
+        let id = OperationId {
+            client: self.sessions[session].client,
+            sequence,
+        };
         out.push(self.request(session, leader, id, operation));
         true
     }
@@ -274,7 +328,8 @@ impl ClientCore {
             outcome: &outcome,
         });
         if self.settings.keep_history && self.recorder.measures(ended.intended_at) {
-            self.history.push(ended.into_record(id, self.settings.region, Some(at), outcome));
+            self.history
+                .push(ended.into_record(id, self.settings.region, Some(at), outcome));
         }
     }
 
@@ -288,11 +343,13 @@ impl ClientCore {
     }
 
     fn continue_closed_loop(&mut self, session: usize, now: Time, out: &mut Vec<ClientSend>) {
-        let Some(closed) = &mut self.settings.closed_loop else { return };
+        let Some(closed) = &mut self.settings.closed_loop else {
+            return;
+        };
         if now >= closed.end {
             return;
         }
-        let planned = closed.source.next_at(now);
+        let planned = closed.source.plan(now);
         self.recorder.due(planned.kind, now);
         self.send(session, now, planned, out);
     }
@@ -305,7 +362,8 @@ impl ClientCore {
             while let Some((sequence, open)) = session.end_expired(Time::MAX, Duration::ZERO) {
                 if self.recorder.measures(open.intended_at) {
                     let id = OperationId { client, sequence };
-                    self.history.push(open.into_record(id, region, None, unfinished.clone()));
+                    self.history
+                        .push(open.into_record(id, region, None, unfinished.clone()));
                 }
             }
         }
@@ -316,8 +374,8 @@ impl ClientCore {
                 self.history.push(OperationRecord {
                     id,
                     region,
-                    replica: self.target,
-                    operation: planned.operation(id),
+                    replica: self.target(planned.kind),
+                    operation: planned.operation(id, &self.settings.values),
                     attempts: 0,
                     intended_at: planned.intended_at.min(now),
                     sent_at: None,

@@ -10,6 +10,7 @@
 //! To add a mode, write one module with a type that implements [`mode::Mode`] and add its name to
 //! the list in [`modes`].
 
+pub mod client;
 pub mod eventual;
 pub mod leader_follower;
 pub mod mode;
@@ -18,7 +19,6 @@ pub mod outbox;
 pub mod quorum;
 pub mod replica;
 pub mod store;
-// pub mod client;
 
 pub use mode::{Description, Mode, ModeVisitor};
 pub use outbox::{Effect, LogRecord, Outbox};

@@ -30,7 +30,8 @@ impl<R: Replica + 'static> Host<R> {
 
     /// Returns the last token that was persisted at once, in memory.
     fn carry_out(&mut self) -> Result<Option<PersistToken>, String> {
-        let mut effects = std::mem::replace(&mut self.outbox, longhaul_protocol::Outbox::new(false));
+        let mut effects =
+            std::mem::replace(&mut self.outbox, longhaul_protocol::Outbox::new(false));
         let sent_at = self.gate.clock.now();
         let mut persisted = None;
         let mut result = Ok(());
@@ -68,7 +69,12 @@ impl<R: Replica + 'static> Host<R> {
                 self.timers.remove(&timer);
             }
             Effect::Leader { term, leader } => {
-                let report = FromAgent::Leader { replica: self.id, at: sent_at, term, leader };
+                let report = FromAgent::Leader {
+                    replica: self.id,
+                    at: sent_at,
+                    term,
+                    leader,
+                };
                 let _ = self.reports.send(report);
             }
             // Persisting is the caller's; visibility is recorded where staleness is measured.
@@ -80,7 +86,12 @@ impl<R: Replica + 'static> Host<R> {
     fn set_timer(&mut self, timer: R::Timer, after: Duration, now: Time) {
         self.settings += 1;
         self.timers.insert(timer, self.settings);
-        let input = ReplicaInput::Timer { timer, setting: self.settings };
-        self.gate.line.push_unordered(now + after, Delivery::Replica(self.id, input).into());
+        let input = ReplicaInput::Timer {
+            timer,
+            setting: self.settings,
+        };
+        self.gate
+            .line
+            .push_unordered(now + after, Delivery::Replica(self.id, input).into());
     }
 }

@@ -12,9 +12,9 @@ use longhaul_experiment::{Now, RegionIndex, ReplicaId};
 use longhaul_protocol::{PeerState, Replica};
 
 use super::Host;
-use crate::arrival::Arrivals;
 use crate::delivery::{Delivery, ReplicaInput};
 use crate::messages::FromAgent;
+use crate::receiving_end::ReceivingEnd;
 use crate::transport::{Inbound, Outbound, dial};
 use crate::wire::{ClientFrame, Hello, PeerFrame};
 
@@ -22,42 +22,78 @@ use crate::wire::{ClientFrame, Hello, PeerFrame};
 pub(super) const REDIAL_AFTER: Duration = Duration::from_millis(100);
 
 /// The connections with a peer.
-#[derive(Default)]
-pub(super) struct Peer {
+pub(super) struct Peer<M> {
     /// What this replica dialled.
     pub(super) outgoing: Option<Outbound>,
     /// What the peer dialled; nothing is written to it.
     incoming: Option<Outbound>,
     /// Whether the replica was told that an epoch stands.
     pub(super) up: bool,
+    /// Counts the epochs that ended.
+    epoch: u64,
+    /// What the peer sent while it took the epoch for begun and this replica did not yet.
+    early: Vec<M>,
 }
 
-impl Peer {
+impl<M> Default for Peer<M> {
+    fn default() -> Peer<M> {
+        Peer {
+            outgoing: None,
+            incoming: None,
+            up: false,
+            epoch: 0,
+            early: Vec::new(),
+        }
+    }
+}
+
+impl<M> Peer<M> {
     pub(super) fn is_connected(&self) -> bool {
         self.outgoing.is_some() && self.incoming.is_some()
+    }
+
+    /// Returns the message if the replica may have it now. What was under way when an epoch
+    /// ended is lost with it; what came before the epoch began here waits for that.
+    pub(super) fn admit(&mut self, epoch: u64, message: M) -> Option<M> {
+        if epoch != self.epoch {
+            return None;
+        }
+        if self.up {
+            return Some(message);
+        }
+        self.early.push(message);
+        None
     }
 }
 
 impl<R: Replica + 'static> Host<R> {
     /// Tells the coordinator once all peers are connected.
     pub(super) fn report_connected(&mut self) {
-        if !self.started && self.peers.values().all(Peer::is_connected) {
+        if !self.started && self.peers.values().all(|peer| peer.is_connected()) {
             let _ = self.reports.send(FromAgent::ReplicaConnected(self.id));
         }
     }
 
     /// Tells the replica that an epoch began or ended, if that is news.
     pub(super) fn set_peer(&mut self, id: ReplicaId, state: PeerState, now: Now) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         let up = state == PeerState::Up;
         if self.started && peer.up != up {
             peer.up = up;
+            let early = std::mem::take(&mut peer.early);
             self.replica.on_peer(now, id, state, &mut self.outbox);
+            for message in early.into_iter().filter(|_| up) {
+                self.replica.on_message(now, id, message, &mut self.outbox);
+            }
         }
     }
 
-    fn connected(&mut self, id: ReplicaId, connect: impl FnOnce(&mut Peer)) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+    fn connected(&mut self, id: ReplicaId, connect: impl FnOnce(&mut Peer<R::Message>)) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         connect(peer);
         if peer.is_connected() {
             let now = self.now();
@@ -69,10 +105,17 @@ impl<R: Replica + 'static> Host<R> {
 
     /// Ends the epoch with a peer: both connections.
     fn disconnected(&mut self, id: ReplicaId) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        for outbound in [peer.outgoing.take(), peer.incoming.take()].into_iter().flatten() {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        for outbound in [peer.outgoing.take(), peer.incoming.take()]
+            .into_iter()
+            .flatten()
+        {
             outbound.close();
         }
+        peer.epoch += 1;
+        peer.early.clear();
         let now = self.now();
         self.set_peer(id, PeerState::Down, now);
         self.settle_or_report(now);
@@ -121,18 +164,28 @@ pub(super) async fn serve_connection<R: Replica + 'static>(
     outbound: Outbound,
 ) {
     // Whoever does not say hello, or is no replica of this run, is hung up on.
-    let Ok(hello) = inbound.receive::<Hello>().await else { return };
+    let Ok(hello) = inbound.receive::<Hello>().await else {
+        return;
+    };
     match hello.message {
         Hello::Peer(peer) if host.borrow().peers.contains_key(&peer) => {
-            let mut arrivals = {
+            let (mut receiving, origin) = {
                 let mut this = host.borrow_mut();
-                let arrivals = this.arrivals_from(this.topology.region_of(peer), u64::from(peer.0));
+                let region = this.topology.region_of(peer);
+                let receiving = this.receiving_from(region, u64::from(peer.0));
+                let epoch = this.peers.get(&peer).map_or(0, |state| state.epoch);
                 this.connected(peer, |state| state.incoming = Some(outbound.clone()));
-                arrivals
+                (
+                    receiving,
+                    Origin {
+                        own: this.id,
+                        peer,
+                        epoch,
+                    },
+                )
             };
-            let own = host.borrow().id;
             tokio::select! {
-                () = read_peer(&mut inbound, &mut arrivals, own, peer) => {}
+                () = read_peer(&mut inbound, &mut receiving, origin) => {}
                 () = outbound.closed() => {}
             }
             host.borrow_mut().disconnected(peer);
@@ -140,13 +193,13 @@ pub(super) async fn serve_connection<R: Replica + 'static>(
         Hello::Client { client, region }
             if region.index() < host.borrow().topology.profile.regions.len() =>
         {
-            let (mut arrivals, own) = {
+            let (mut receiving, own) = {
                 let mut this = host.borrow_mut();
-                let arrivals = this.arrivals_from(region, 1 << 32 | u64::from(client.0));
+                let receiving = this.receiving_from(region, 1 << 32 | u64::from(client.0));
                 this.clients.insert(client, (region, outbound));
-                (arrivals, this.id)
+                (receiving, this.id)
             };
-            read_client(&mut inbound, &mut arrivals, own, client).await;
+            read_client(&mut inbound, &mut receiving, own, client).await;
             host.borrow_mut().clients.remove(&client);
         }
         _ => {}
@@ -154,18 +207,28 @@ pub(super) async fn serve_connection<R: Replica + 'static>(
 }
 
 impl<R: Replica + 'static> Host<R> {
-    fn arrivals_from(&mut self, region: RegionIndex, connection: u64) -> Arrivals<R> {
-        let link = longhaul_experiment::LinkId { from: region, to: self.topology.region_of(self.id) };
-        Arrivals::new(link, self.links.core(link, connection), self.gate.clone())
+    fn receiving_from(&mut self, region: RegionIndex, connection: u64) -> ReceivingEnd<R> {
+        let link = longhaul_experiment::LinkId {
+            from: region,
+            to: self.topology.region_of(self.id),
+        };
+        ReceivingEnd::new(link, self.links.core(link, connection), self.gate.clone())
     }
+}
+
+/// Whose messages a connection carries, to whom, in which epoch.
+#[derive(Clone, Copy)]
+struct Origin {
+    own: ReplicaId,
+    peer: ReplicaId,
+    epoch: u64,
 }
 
 /// Reads until the connection ends or sends what is no frame.
 async fn read_peer<R: Replica + 'static>(
     inbound: &mut Inbound,
-    arrivals: &mut Arrivals<R>,
-    own: ReplicaId,
-    peer: ReplicaId,
+    receiving: &mut ReceivingEnd<R>,
+    Origin { own, peer, epoch }: Origin,
 ) {
     while let Ok(true) = inbound.fill().await {
         loop {
@@ -173,28 +236,39 @@ async fn read_peer<R: Replica + 'static>(
                 Ok(None) => break,
                 Ok(Some(frame)) => match frame.message {
                     PeerFrame::Message(message) => {
-                        let input = ReplicaInput::Message { from: peer, message };
+                        let input = ReplicaInput::Message {
+                            from: peer,
+                            epoch,
+                            message,
+                        };
                         let delivery = Delivery::Replica(own, input);
-                        arrivals.admit(frame.sent_at, frame.bytes, delivery);
+                        receiving.admit(frame.sent_at, frame.bytes, delivery);
                     }
                     PeerFrame::Probe => {
                         let sent_at = frame.sent_at;
-                        arrivals.admit_probe(sent_at, frame.bytes, |sample| {
+                        receiving.admit_probe(sent_at, frame.bytes, |sample| {
                             let client = None;
-                            Delivery::Replica(own, ReplicaInput::Probe { sent_at, sample, client })
+                            Delivery::Replica(
+                                own,
+                                ReplicaInput::Probe {
+                                    sent_at,
+                                    sample,
+                                    client,
+                                },
+                            )
                         });
                     }
                 },
                 Err(_) => return,
             }
         }
-        arrivals.flush();
+        receiving.flush();
     }
 }
 
 async fn read_client<R: Replica + 'static>(
     inbound: &mut Inbound,
-    arrivals: &mut Arrivals<R>,
+    receiving: &mut ReceivingEnd<R>,
     own: ReplicaId,
     client: longhaul_experiment::ClientId,
 ) {
@@ -205,19 +279,26 @@ async fn read_client<R: Replica + 'static>(
                 Ok(Some(frame)) => match frame.message {
                     ClientFrame::Request(request) => {
                         let delivery = Delivery::Replica(own, ReplicaInput::Request(request));
-                        arrivals.admit(frame.sent_at, frame.bytes, delivery);
+                        receiving.admit(frame.sent_at, frame.bytes, delivery);
                     }
                     ClientFrame::Probe => {
                         let sent_at = frame.sent_at;
-                        arrivals.admit_probe(sent_at, frame.bytes, |sample| {
+                        receiving.admit_probe(sent_at, frame.bytes, |sample| {
                             let client = Some(client);
-                            Delivery::Replica(own, ReplicaInput::Probe { sent_at, sample, client })
+                            Delivery::Replica(
+                                own,
+                                ReplicaInput::Probe {
+                                    sent_at,
+                                    sample,
+                                    client,
+                                },
+                            )
                         });
                     }
                 },
                 Err(_) => return,
             }
         }
-        arrivals.flush();
+        receiving.flush();
     }
 }

@@ -51,12 +51,19 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(client: ClientId) -> Session {
-        Session { client, first: 0, slots: VecDeque::new() }
+        Session {
+            client,
+            first: 0,
+            slots: VecDeque::new(),
+        }
     }
 
     /// The identity of the next operation.
     pub(super) fn next_id(&self) -> OperationId {
-        OperationId { client: self.client, sequence: self.first + self.slots.len() as u64 }
+        OperationId {
+            client: self.client,
+            sequence: self.first + self.slots.len() as u64,
+        }
     }
 
     /// The least sequence number without a known end.
@@ -93,11 +100,17 @@ impl Session {
     pub(super) fn end_expired(&mut self, now: Time, timeout: Duration) -> Option<(u64, InFlight)> {
         let sequence = self.first;
         let oldest = self.oldest_sent_at()?;
-        (now.since(oldest) >= timeout).then(|| self.end(sequence)).flatten().map(|ended| (sequence, ended))
+        (now.since(oldest) >= timeout)
+            .then(|| self.end(sequence))
+            .flatten()
+            .map(|ended| (sequence, ended))
     }
 
     pub(super) fn oldest_sent_at(&self) -> Option<Time> {
-        self.slots.front()?.as_ref().map(|operation| operation.sent_at)
+        self.slots
+            .front()?
+            .as_ref()
+            .map(|operation| operation.sent_at)
     }
 
     fn forget_ended(&mut self) {

@@ -54,22 +54,29 @@ impl<R: Replica> Clone for Gate<R> {
     }
 }
 
-/// One connection's arrivals.
-pub(crate) struct Arrivals<R: Replica> {
+/// The receiving end of one connection.
+pub(crate) struct ReceivingEnd<R: Replica + 'static> {
     link: LinkId,
     core: LinkCore,
     gate: Gate<R>,
     queue: QueueId,
     /// Frames of this connection that the precise thread holds.
     held: Arc<AtomicU32>,
-    /// What is handed to the precise thread with the next [`Arrivals::flush`].
-    batch: Vec<(QueueId, Time, Delayed<R>)>,
+    /// What is handed to the precise thread with the next [`ReceivingEnd::flush`].
+    batch: Vec<(Time, Delayed<R>)>,
 }
 
-impl<R: Replica + 'static> Arrivals<R> {
-    pub(crate) fn new(link: LinkId, core: LinkCore, gate: Gate<R>) -> Arrivals<R> {
-        let queue = gate.line.queue();
-        Arrivals { link, core, gate, queue, held: Arc::default(), batch: Vec::new() }
+impl<R: Replica + 'static> ReceivingEnd<R> {
+    pub(crate) fn new(link: LinkId, core: LinkCore, gate: Gate<R>) -> ReceivingEnd<R> {
+        let queue = gate.line.open_queue();
+        ReceivingEnd {
+            link,
+            core,
+            gate,
+            queue,
+            held: Arc::default(),
+            batch: Vec::new(),
+        }
     }
 
     /// Lets a frame through when its time has come.
@@ -78,7 +85,7 @@ impl<R: Replica + 'static> Arrivals<R> {
         self.deliver_at(due, delivery);
     }
 
-    /// As [`Arrivals::admit`], for a probe: `delivery` gets what the link core asked for.
+    /// As [`ReceivingEnd::admit`], for a probe: `delivery` gets what the link core asked for.
     pub(crate) fn admit_probe(
         &mut self,
         sent_at: Time,
@@ -87,7 +94,11 @@ impl<R: Replica + 'static> Arrivals<R> {
     ) {
         let due = self.due(sent_at, bytes);
         let asked_ns = due.since(sent_at).as_nanos() as u64;
-        let sample = ProbeSample { link: self.link, asked_ns, achieved_ns: 0 };
+        let sample = ProbeSample {
+            link: self.link,
+            asked_ns,
+            achieved_ns: 0,
+        };
         self.deliver_at(due, delivery(sample));
     }
 
@@ -109,7 +120,7 @@ impl<R: Replica + 'static> Arrivals<R> {
         if waits {
             self.held.fetch_add(1, Ordering::AcqRel);
             let held = Some(Arc::clone(&self.held));
-            self.batch.push((self.queue, due, Delayed { delivery, held }));
+            self.batch.push((due, Delayed { delivery, held }));
         } else {
             self.gate.mailboxes.deliver(delivery);
         }
@@ -118,12 +129,12 @@ impl<R: Replica + 'static> Arrivals<R> {
     /// Hands over what waits; called once for all that arrived together.
     pub(crate) fn flush(&mut self) {
         if !self.batch.is_empty() {
-            self.gate.line.push_all(self.batch.drain(..));
+            self.gate.line.push_all(self.queue, self.batch.drain(..));
         }
     }
 }
 
-impl<R: Replica> Drop for Arrivals<R> {
+impl<R: Replica + 'static> Drop for ReceivingEnd<R> {
     fn drop(&mut self) {
         self.gate.line.close_queue(self.queue);
     }

@@ -1,0 +1,150 @@
+//! The `local` backend: a coordinator that runs one mode after the other through region agents.
+
+mod calibration;
+mod cluster;
+mod phases;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use longhaul_experiment::record::{
+    BackendKind, Calibration, ModeRecord, RECORD_VERSION, RunRecord,
+};
+use longhaul_experiment::{Backend, ModeSpec, RunError, Scenario, Seed};
+use longhaul_protocol::modes::with_mode;
+use longhaul_protocol::{Mode, ModeVisitor};
+
+use crate::environment;
+use crate::interrupt::Interrupt;
+use crate::links::Links;
+use phases::ModeRun;
+
+/// What the `local` backend is told beside the scenario.
+pub struct LocalOptions {
+    /// For the record.
+    pub longhaul_version: String,
+    /// For the record: the command line, program name first.
+    pub command: Vec<String>,
+    /// Where replicas keep their write-ahead logs. It must be on the disk that is to be
+    /// measured; a folder per mode is made in it and removed afterwards.
+    pub data_directory: PathBuf,
+    /// Ends the run early.
+    pub interrupt: Interrupt,
+    /// Hears how far the run is.
+    pub on_progress: Box<dyn FnMut(Progress<'_>)>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress<'a> {
+    /// The mode that runs.
+    pub mode: &'a ModeSpec,
+    /// Its position among the scenario's modes.
+    pub position: usize,
+    /// What it is doing.
+    pub phase: Phase,
+    /// How far this mode's load is, 0 to 1.
+    pub share: f64,
+}
+
+/// The parts of one mode's run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Replicas start and agree on a leader, without delay.
+    Bootstrap,
+    /// Links are probed.
+    Calibration,
+    /// Load that is not measured.
+    Warmup,
+    /// Load that is measured.
+    Measuring,
+    /// Operations under way are waited for.
+    Drain,
+}
+
+/// Runs scenarios on real TCP connections of this machine's loopback.
+pub struct LocalBackend {
+    options: LocalOptions,
+}
+
+impl LocalBackend {
+    /// Returns the backend.
+    pub fn new(options: LocalOptions) -> LocalBackend {
+        LocalBackend { options }
+    }
+}
+
+impl Backend for LocalBackend {
+    fn run(&mut self, scenario: &Scenario, seed: Seed) -> Result<RunRecord, RunError> {
+        cluster::check_supported(scenario)?;
+        let environment =
+            environment::describe(&self.options.longhaul_version, self.options.command.clone());
+        let scenario = Arc::new(scenario.clone());
+        let topology = Arc::new(scenario.topology.clone());
+        let mut record = RunRecord {
+            record_version: RECORD_VERSION,
+            scenario: (*scenario).clone(),
+            backend: BackendKind::Local,
+            seed,
+            complete: true,
+            calibration: Calibration::default(),
+            environment,
+            modes: Vec::new(),
+        };
+        let links = Links::new(Arc::clone(&topology), seed);
+        for (position, spec) in scenario.modes.iter().enumerate() {
+            if self.options.interrupt.is_raised() {
+                record.complete = false;
+                break;
+            }
+            let run = ModeRun {
+                spec,
+                position,
+                scenario: &scenario,
+                topology: &topology,
+                seed,
+                links: links.clone(),
+                probe_links: position == 0,
+                options: &mut self.options,
+            };
+            let outcome = with_mode(spec, &topology, RunMode(run))??;
+            record.complete &= !outcome.interrupted;
+            if let Some(calibration) = outcome.calibration {
+                record.calibration = calibration;
+            }
+            record.modes.extend(outcome.record);
+        }
+        Ok(record)
+    }
+}
+
+/// What running one mode came to.
+pub(crate) struct ModeOutcome {
+    /// `None` when it was interrupted before anything was measured.
+    pub(crate) record: Option<ModeRecord>,
+    /// What probing the links came to, when they were probed.
+    pub(crate) calibration: Option<Calibration>,
+    pub(crate) interrupted: bool,
+}
+
+struct RunMode<'a>(ModeRun<'a>);
+
+impl ModeVisitor for RunMode<'_> {
+    type Output = Result<ModeOutcome, RunError>;
+
+    fn visit<M: Mode>(self, mode: M) -> Self::Output {
+        let failed = |why: &dyn std::fmt::Display| RunError::Failed {
+            mode: self.0.spec.to_string(),
+            why: why.to_string(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|why| failed(&why))?;
+        runtime.block_on(self.0.run(mode))
+    }
+}
+
+/// The longest wait for replicas to connect and agree on a leader.
+const READY_WITHIN: Duration = Duration::from_secs(20);

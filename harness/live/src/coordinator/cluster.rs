@@ -1,0 +1,196 @@
+//! Starting the agents of one mode's run, and what this backend cannot run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use longhaul_experiment::fault::{FaultKind, FaultTarget};
+use longhaul_experiment::scenario::Durability;
+use longhaul_experiment::{Contact, OperationKind, Path, RunError, Scenario};
+use longhaul_protocol::{Member, Mode, Replica};
+use longhaul_wan::clock::Clock;
+use longhaul_wan::delay_line::{DelayLine, Options};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::phases::ModeRun;
+use crate::agent::Agent;
+use crate::clients::ClientsSetup;
+use crate::delivery::{Mailboxes, PreciseLine};
+use crate::messages::{FromAgent, ToAgent};
+use crate::receiving_end::{EmulatedFrom, Gate};
+use crate::replica_host::ReplicaSetup;
+
+/// Refuses what this backend cannot do.
+pub(super) fn check_supported(scenario: &Scenario) -> Result<(), RunError> {
+    for fault in &scenario.faults {
+        let on_replica = !matches!(fault.target, FaultTarget::Link(..));
+        if fault.kind != FaultKind::Pause || !on_replica {
+            return Err(RunError::NotSupported {
+                backend: "local",
+                why: format!(
+                    "it can pause replicas, not {} them or a link; use the sim backend",
+                    fault.kind.name()
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The running parts of one mode. Dropping it ends them and removes what they wrote.
+pub(super) struct Cluster<R: Replica> {
+    pub(super) clock: Clock,
+    pub(super) line: PreciseLine<R>,
+    pub(super) emulated_from: EmulatedFrom,
+    pub(super) reports: UnboundedReceiver<FromAgent>,
+    agents: Vec<Agent<R>>,
+    _data: Option<DataDirectory>,
+}
+
+impl<R: Replica + Send + 'static> Cluster<R> {
+    /// Starts a precise thread and an agent per region.
+    pub(super) fn start<M: Mode<Replica = R>>(
+        run: &ModeRun<'_>,
+        mode: &M,
+        paths: &[(OperationKind, Path)],
+    ) -> Result<Cluster<R>, RunError> {
+        let failed = |why: &dyn std::fmt::Display| RunError::Failed {
+            mode: run.spec.to_string(),
+            why: why.to_string(),
+        };
+        let data = match run.scenario.durability {
+            Durability::Memory => None,
+            Durability::Wal => Some(DataDirectory::create(run).map_err(|why| failed(&why))?),
+        };
+        let topology = run.topology;
+        let (replica_mailboxes, replica_inputs) = channels(topology.replicas.len());
+        let (client_mailboxes, client_inputs) = channels(topology.clients.len());
+        let mailboxes = Mailboxes {
+            replicas: replica_mailboxes,
+            clients: client_mailboxes,
+        };
+        let clock = Clock::start();
+        let line =
+            DelayLine::spawn(Options::new(clock), mailboxes.clone()).map_err(|why| failed(&why))?;
+        let gate = Gate {
+            clock,
+            line: line.clone(),
+            mailboxes: mailboxes.clone(),
+            emulated_from: EmulatedFrom::default(),
+        };
+        let (reports, reported) = unbounded_channel();
+        let mut replicas: Vec<Option<_>> = topology
+            .replica_ids()
+            .zip(replica_inputs)
+            .map(|(id, inputs)| {
+                let setup = ReplicaSetup {
+                    mode: mode.clone(),
+                    member: Member {
+                        id,
+                        incarnation: 0,
+                        topology: Arc::clone(topology),
+                        seed: run.seed,
+                    },
+                    links: run.links.clone(),
+                    gate: gate.clone(),
+                    log_directory: data.as_ref().map(|data| data.0.join(id.to_string())),
+                    inputs,
+                    reports: reports.clone(),
+                };
+                Some((mailboxes.replicas[id.index()].clone(), setup))
+            })
+            .collect();
+        let mut clients: Vec<Option<_>> = client_inputs
+            .into_iter()
+            .enumerate()
+            .map(|(position, inputs)| {
+                let setup = ClientsSetup {
+                    scenario: Arc::clone(run.scenario),
+                    seed: run.seed,
+                    position,
+                    contacts: contacts(paths),
+                    links: run.links.clone(),
+                    gate: gate.clone(),
+                    inputs,
+                    reports: reports.clone(),
+                };
+                Some((mailboxes.clients[position].clone(), setup))
+            })
+            .collect();
+        let emulated_from = gate.emulated_from.clone();
+        let mut agents = Vec::new();
+        for region in topology.profile.region_indexes() {
+            let replica = topology.replicas.iter().position(|&at| at == region);
+            let client = topology.clients.iter().position(|&at| at == region);
+            agents.push(
+                Agent::start(
+                    topology.region_name(region),
+                    replica.and_then(|position| replicas[position].take()),
+                    client.and_then(|position| clients[position].take()),
+                )
+                .map_err(|why| failed(&why))?,
+            );
+        }
+        Ok(Cluster {
+            clock,
+            line,
+            emulated_from,
+            reports: reported,
+            agents,
+            _data: data,
+        })
+    }
+
+    /// Orders all agents.
+    pub(super) fn order(&self, order: ToAgent) {
+        self.agents
+            .iter()
+            .for_each(|agent| agent.order(order.clone()));
+    }
+
+    /// Orders all clients.
+    pub(super) fn order_clients(&self, order: ToAgent) {
+        self.agents
+            .iter()
+            .for_each(|agent| agent.order_clients(order.clone()));
+    }
+
+    /// Orders all replicas.
+    pub(super) fn order_replicas(&self, order: ToAgent) {
+        self.agents
+            .iter()
+            .for_each(|agent| agent.order_replica(order.clone()));
+    }
+}
+
+fn contacts(paths: &[(OperationKind, Path)]) -> Vec<(OperationKind, Contact)> {
+    paths
+        .iter()
+        .map(|(kind, path)| (*kind, path.contact))
+        .collect()
+}
+
+type Channels<T> = (Vec<UnboundedSender<T>>, Vec<UnboundedReceiver<T>>);
+
+fn channels<T>(count: usize) -> Channels<T> {
+    (0..count).map(|_| unbounded_channel()).unzip()
+}
+
+/// Where one mode's replicas keep their logs; removed with everything in it when dropped.
+struct DataDirectory(PathBuf);
+
+impl DataDirectory {
+    fn create(run: &ModeRun<'_>) -> Result<DataDirectory, String> {
+        let name = format!("{}-{}", std::process::id(), run.position);
+        let path = run.options.data_directory.join(name);
+        std::fs::create_dir_all(&path)
+            .map_err(|why| format!("cannot create '{}' for logs: {why}", path.display()))?;
+        Ok(DataDirectory(path))
+    }
+}
+
+impl Drop for DataDirectory {
+    fn drop(&mut self) {
+        // What cannot be removed is left where the user chose to have it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

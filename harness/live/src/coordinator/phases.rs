@@ -1,0 +1,471 @@
+//! One mode's run, phase by phase.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longhaul_experiment::histogram::Histogram;
+use longhaul_experiment::record::{
+    Lateness, Leadership, LinkTraffic, LoadCalibration, ModeRecord, RegionRecord,
+};
+use longhaul_experiment::time::nanos;
+use longhaul_experiment::{
+    Contact, Fault, FaultTarget, ModeSpec, OperationKind, OperationRecord, Path, ReplicaId,
+    RunError, Scenario, Seed, Time, Topology,
+};
+use longhaul_protocol::{Mode, Replica};
+use longhaul_wan::delay_line::ReleaseKind;
+
+use super::cluster::Cluster;
+use super::{LocalOptions, ModeOutcome, Phase, Progress, READY_WITHIN, calibration};
+use crate::delivery::{Delivery, ReplicaInput};
+use crate::links::Links;
+use crate::messages::{ClientsReport, FromAgent, LoadPlan, ProbePlan, ProbeSample, ToAgent};
+use crate::processors::ProcessorTimes;
+use crate::traffic;
+
+/// Probes sent on each directed link, and the time between two.
+const PROBES: u32 = 40;
+const PROBE_GAP: Duration = Duration::from_millis(5);
+
+/// How often progress is told.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// One mode's run.
+pub(super) struct ModeRun<'a> {
+    pub(super) spec: &'a ModeSpec,
+    pub(super) position: usize,
+    pub(super) scenario: &'a Arc<Scenario>,
+    pub(super) topology: &'a Arc<Topology>,
+    pub(super) seed: Seed,
+    pub(super) links: Links,
+    pub(super) probe_links: bool,
+    pub(super) options: &'a mut LocalOptions,
+}
+
+/// What the agents have told so far.
+#[derive(Default)]
+struct Heard {
+    addresses: Vec<Option<std::net::SocketAddr>>,
+    replicas_connected: usize,
+    clients_connected: usize,
+    /// Whom each replica takes for the leader.
+    leaders: Vec<Option<ReplicaId>>,
+    leaderships: Vec<Leadership>,
+    clients: Vec<ClientsReport>,
+    stopped: usize,
+    traffic: Vec<LinkTraffic>,
+    probes: Vec<ProbeSample>,
+    failure: Option<String>,
+}
+
+impl Heard {
+    fn take(&mut self, message: FromAgent) {
+        match message {
+            FromAgent::Listening { replica, address } => {
+                self.addresses[replica.index()] = Some(address);
+            }
+            FromAgent::ReplicaConnected(_) => self.replicas_connected += 1,
+            FromAgent::ClientsConnected => self.clients_connected += 1,
+            FromAgent::Leader {
+                replica,
+                at,
+                term,
+                leader,
+            } => {
+                self.leaders[replica.index()] = leader;
+                let known = |leader| {
+                    self.leaderships
+                        .iter()
+                        .any(|known| known.term == term && known.leader == leader)
+                };
+                if let Some(leader) = leader
+                    && !known(leader)
+                {
+                    self.leaderships.push(Leadership { at, term, leader });
+                }
+            }
+            FromAgent::Finished(report) => self.clients.push(*report),
+            FromAgent::Stopped(report) => {
+                self.stopped += 1;
+                self.traffic.extend(report.traffic);
+                self.probes.extend(report.probes);
+            }
+            FromAgent::Failed(why) => {
+                self.failure.get_or_insert(why);
+            }
+        }
+    }
+}
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    Done,
+    TimedOut,
+    Interrupted,
+}
+
+impl ModeRun<'_> {
+    /// Runs the mode: bootstrap, calibration, warm-up, measurement, drain.
+    pub(super) async fn run<M: Mode>(mut self, mode: M) -> Result<ModeOutcome, RunError> {
+        let paths = self.paths(&mode)?;
+        let mut cluster = Cluster::start(&self, &mode, &paths)?;
+        let mut heard = Heard {
+            addresses: vec![None; self.topology.replicas.len()],
+            leaders: vec![None; self.topology.replicas.len()],
+            ..Heard::default()
+        };
+        if !self.bootstrap(&mut cluster, &mut heard, &paths).await? {
+            return Ok(ModeOutcome {
+                record: None,
+                calibration: None,
+                interrupted: true,
+            });
+        }
+        let emulated_from = cluster.clock.now();
+        cluster.emulated_from.set(emulated_from);
+        cluster.order(ToAgent::Emulate(emulated_from));
+        self.calibrate(&mut cluster, &mut heard).await?;
+        let measured = self.put_load_on(&mut cluster, &mut heard).await?;
+        self.stop(&mut cluster, &mut heard).await?;
+        Ok(self.outcome(heard, measured, paths))
+    }
+
+    /// Returns the message patterns of the operations that the workload asks for.
+    fn paths<M: Mode>(&self, mode: &M) -> Result<Vec<(OperationKind, Path)>, RunError> {
+        self.scenario
+            .workload
+            .kinds()
+            .into_iter()
+            .map(|kind| match mode.path(kind, self.topology) {
+                Some(path) => Ok((kind, path)),
+                None => Err(RunError::NotSupported {
+                    backend: "local",
+                    why: format!(
+                        "mode {} does not support the operation '{}': leave the mode or the operation out",
+                        self.spec,
+                        kind.name()
+                    ),
+                }),
+            })
+            .collect()
+    }
+
+    /// Connects everyone and waits for the wanted leader, without delay; `false`: interrupted.
+    async fn bootstrap<R: Replica + Send + 'static>(
+        &mut self,
+        cluster: &mut Cluster<R>,
+        heard: &mut Heard,
+        paths: &[(OperationKind, Path)],
+    ) -> Result<bool, RunError> {
+        let deadline = cluster.clock.now() + READY_WITHIN;
+        let (replicas, clients) = (self.topology.replicas.len(), self.topology.clients.len());
+        let listening = |heard: &Heard| heard.addresses.iter().all(Option::is_some);
+        if !self
+            .ready(
+                cluster,
+                heard,
+                deadline,
+                "a replica does not listen",
+                listening,
+            )
+            .await?
+        {
+            return Ok(false);
+        }
+        cluster.order(ToAgent::Connect(
+            heard.addresses.iter().flatten().copied().collect(),
+        ));
+        let connected = |heard: &Heard| {
+            heard.replicas_connected == replicas && heard.clients_connected == clients
+        };
+        if !self
+            .ready(
+                cluster,
+                heard,
+                deadline,
+                "connections are missing",
+                connected,
+            )
+            .await?
+        {
+            return Ok(false);
+        }
+        cluster.order_replicas(ToAgent::Start);
+        let wanted = Some(self.topology.leader);
+        let needs_leader = paths
+            .iter()
+            .any(|(_, path)| path.contact == Contact::Leader);
+        let led = |heard: &Heard| !needs_leader || heard.leaders.iter().all(|&led| led == wanted);
+        let why = "the replicas do not agree on the wanted leader";
+        self.ready(cluster, heard, deadline, why, led).await
+    }
+
+    /// Waits until the agents have told enough; `false`: interrupted.
+    async fn ready<R: Replica + Send + 'static>(
+        &mut self,
+        cluster: &mut Cluster<R>,
+        heard: &mut Heard,
+        deadline: Time,
+        why: &str,
+        done: impl Fn(&Heard) -> bool,
+    ) -> Result<bool, RunError> {
+        match self
+            .wait(cluster, heard, (Phase::Bootstrap, deadline), done)
+            .await?
+        {
+            Waited::Done => Ok(true),
+            Waited::Interrupted => Ok(false),
+            Waited::TimedOut => Err(RunError::NotReady {
+                mode: self.spec.to_string(),
+                why: format!("{why} after {} s", READY_WITHIN.as_secs()),
+            }),
+        }
+    }
+
+    /// Probes the links before load, in the first mode's run.
+    async fn calibrate<R: Replica + Send + 'static>(
+        &mut self,
+        cluster: &mut Cluster<R>,
+        heard: &mut Heard,
+    ) -> Result<(), RunError> {
+        if !self.probe_links {
+            return Ok(());
+        }
+        let start = cluster.clock.now() + PROBE_GAP;
+        let plan = ProbePlan {
+            start,
+            count: PROBES,
+            gap_ns: nanos(PROBE_GAP),
+        };
+        cluster.order(ToAgent::Probe(plan));
+        // Jitter may hold the last ones up; what has not come by then is not counted.
+        let longest = 2 * self.topology.largest_round_trip() + Duration::from_millis(50);
+        let until = start + PROBE_GAP * PROBES + longest;
+        self.wait(cluster, heard, (Phase::Calibration, until), |_| false)
+            .await?;
+        Ok(())
+    }
+
+    /// Puts the load on, measures the window, and drains.
+    async fn put_load_on<R: Replica + Send + 'static>(
+        &mut self,
+        cluster: &mut Cluster<R>,
+        heard: &mut Heard,
+    ) -> Result<Measured, RunError> {
+        let durations = self.scenario.durations;
+        // Far enough ahead for every client's thread to have its schedule in place.
+        let start = cluster.clock.now() + Duration::from_millis(20);
+        let window_start = start + durations.warmup;
+        let end = window_start + durations.measured;
+        let drained_by = end + durations.drain;
+        let plan = LoadPlan {
+            start,
+            window_start,
+            end,
+            drained_by,
+        };
+        self.schedule_faults(cluster, heard, window_start);
+        cluster.order(ToAgent::Load(plan));
+
+        let mut measured = Measured {
+            window_start,
+            window: durations.measured,
+            scheduling: cluster.line.scheduling().to_owned(),
+            compensation: cluster.line.options().compensation,
+            ..Measured::default()
+        };
+        let mut waited = self
+            .wait(cluster, heard, (Phase::Warmup, window_start), |_| false)
+            .await?;
+        cluster.line.reset_lateness();
+        let before = ProcessorTimes::read();
+        let began = cluster.clock.now();
+        if waited != Waited::Interrupted {
+            waited = self
+                .wait(cluster, heard, (Phase::Measuring, end), |_| false)
+                .await?;
+        }
+        let seconds = cluster.clock.now().since(began).as_secs_f64();
+        let after = ProcessorTimes::read();
+        measured.load.cpu = before
+            .zip(after)
+            .map(|(before, after)| before.used_until(&after, seconds));
+        measured.load.release = Lateness::from(&cluster.line.lateness(ReleaseKind::Frame));
+        if waited == Waited::Interrupted {
+            measured.interrupted = true;
+            measured.window = cluster
+                .clock
+                .now()
+                .since(window_start)
+                .min(durations.measured);
+            cluster.order_clients(ToAgent::Cut);
+        }
+        let clients = self.topology.clients.len();
+        let grace = drained_by + Duration::from_secs(2);
+        let drained = |heard: &Heard| heard.clients.len() == clients;
+        self.wait(cluster, heard, (Phase::Drain, grace), drained)
+            .await?;
+        Ok(measured)
+    }
+
+    fn schedule_faults<R: Replica + Send + 'static>(
+        &self,
+        cluster: &Cluster<R>,
+        heard: &Heard,
+        window_start: Time,
+    ) {
+        for fault in &self.scenario.faults {
+            let Some(replica) = self.replica_hit(fault, heard) else {
+                continue;
+            };
+            let at = window_start + fault.at;
+            let order = ReplicaInput::Order(ToAgent::Pause(at + fault.lasts));
+            cluster
+                .line
+                .push_unordered(at, Delivery::Replica(replica, order).into());
+        }
+    }
+
+    fn replica_hit(&self, fault: &Fault, heard: &Heard) -> Option<ReplicaId> {
+        match &fault.target {
+            FaultTarget::Leader => Some(
+                heard
+                    .leaderships
+                    .last()
+                    .map_or(self.topology.leader, |last| last.leader),
+            ),
+            FaultTarget::Replica(region) => {
+                let region = self.topology.profile.region(region)?;
+                self.topology
+                    .replica_ids()
+                    .find(|&id| self.topology.region_of(id) == region)
+            }
+            FaultTarget::Link(..) => None,
+        }
+    }
+
+    async fn stop<R: Replica + Send + 'static>(
+        &mut self,
+        cluster: &mut Cluster<R>,
+        heard: &mut Heard,
+    ) -> Result<(), RunError> {
+        cluster.order(ToAgent::Stop);
+        let replicas = self.topology.replicas.len();
+        let deadline = cluster.clock.now() + Duration::from_secs(5);
+        let stopped = |heard: &Heard| heard.stopped == replicas;
+        self.wait(cluster, heard, (Phase::Drain, deadline), stopped)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes messages until `done`, an instant, or an interrupt; while load is on, an interrupt
+    /// is heard once.
+    async fn wait<R: Replica + Send + 'static>(
+        &mut self,
+        cluster: &mut Cluster<R>,
+        heard: &mut Heard,
+        (phase, until): (Phase, Time),
+        done: impl Fn(&Heard) -> bool,
+    ) -> Result<Waited, RunError> {
+        let began = cluster.clock.now();
+        let interrupt = self.options.interrupt.clone();
+        let interruptible = phase != Phase::Drain;
+        loop {
+            if let Some(why) = heard.failure.take() {
+                return Err(RunError::Failed {
+                    mode: self.spec.to_string(),
+                    why,
+                });
+            }
+            let now = cluster.clock.now();
+            if done(heard) {
+                return Ok(Waited::Done);
+            }
+            if now >= until {
+                return Ok(Waited::TimedOut);
+            }
+            if interruptible && interrupt.is_raised() {
+                return Ok(Waited::Interrupted);
+            }
+            let share = now.since(began).as_secs_f64() / until.since(began).as_secs_f64();
+            let progress = Progress {
+                mode: self.spec,
+                position: self.position,
+                phase,
+                share,
+            };
+            (self.options.on_progress)(progress);
+            let pause = until.since(now).min(PROGRESS_EVERY);
+            tokio::select! {
+                message = cluster.reports.recv() => match message {
+                    Some(message) => heard.take(message),
+                    None => return Ok(Waited::TimedOut),
+                },
+                () = interrupt.raised(), if interruptible => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn outcome(
+        &self,
+        mut heard: Heard,
+        mut measured: Measured,
+        paths: Vec<(OperationKind, Path)>,
+    ) -> ModeOutcome {
+        let mut pacing = Histogram::new();
+        let mut history: Vec<OperationRecord> = Vec::new();
+        let mut regions: Vec<RegionRecord> = Vec::new();
+        let mut traffic = std::mem::take(&mut heard.traffic);
+        let mut probes = std::mem::take(&mut heard.probes);
+        for report in heard.clients {
+            pacing.merge(&report.pacing);
+            history.extend(report.history);
+            regions.push(report.record);
+            traffic.extend(report.traffic);
+            probes.extend(report.probes);
+        }
+        let order = |region| {
+            self.topology
+                .clients
+                .iter()
+                .position(|&client| client == region)
+        };
+        regions.sort_by_key(|region| order(region.region));
+        history.sort_by_key(|record| (record.intended_at, record.id));
+        measured.load.pacing = Lateness::from(&pacing);
+        let calibration = self.probe_links.then(|| {
+            let scheduling = &measured.scheduling;
+            calibration::summarise(scheduling, measured.compensation, self.topology, &probes)
+        });
+        let record = (!measured.window.is_zero()).then(|| ModeRecord {
+            mode: self.spec.clone(),
+            paths: paths.into_iter().collect(),
+            leaders: heard.leaderships,
+            window_start: measured.window_start,
+            window: measured.window,
+            regions,
+            traffic: traffic::merge(traffic),
+            load: Some(measured.load),
+            warnings: Vec::new(),
+            history: self.scenario.keep_history.then_some(history),
+        });
+        ModeOutcome {
+            record,
+            calibration,
+            interrupted: measured.interrupted,
+        }
+    }
+}
+
+/// What was measured around the load.
+#[derive(Default)]
+struct Measured {
+    window_start: Time,
+    window: Duration,
+    load: LoadCalibration,
+    scheduling: String,
+    compensation: Duration,
+    interrupted: bool,
+}
