@@ -173,6 +173,8 @@ fn entries_of_an_earlier_term_are_committed_by_one_of_the_own_term() {
     assert!(chart.applied[0].is_empty());
     chart.settle();
     assert_eq!(chart.applied[0].len(), 1);
+    // The life that received the request is over, and so is the client's connection to it.
+    assert!(chart.replies.is_empty());
 }
 
 #[test]
