@@ -93,7 +93,7 @@ fn taken_and_asked(jitter: &Jitter, rate: u64, frames: u64) -> [Vec<u64>; 2] {
         jitter: jitter.clone(),
         ..Link::fixed(ms(40))
     };
-    let mut core = LinkCore::new(&link, generator(rate));
+    let mut core = LinkCore::new(&link, generator(5));
     let (mut taken, mut asked) = (Vec::new(), Vec::new());
     for frame in 0..frames {
         let at = Time(frame * 1_000_000_000 / rate);
@@ -105,21 +105,25 @@ fn taken_and_asked(jitter: &Jitter, rate: u64, frames: u64) -> [Vec<u64>; 2] {
     [taken, asked]
 }
 
-/// Both quantiles are of one path, so they have the same sampling error and their ratio is
-/// the price of order alone: minutes are enough where a comparison with the marginal takes
-/// days (the example `jitter` makes that one). A diffusive path fails this at p99.
-fn assert_that_order_is_cheap(jitter: &Jitter, frames: [(u64, u64); 3]) {
+/// Both quantiles are of one path, so they have the same sampling error and their ratio is the
+/// price of order alone: minutes are enough where a comparison with the marginal takes days (the
+/// example `jitter` makes that one). An Ornstein-Uhlenbeck path with the heavy tail pays up to 18%
+/// at p99, by seed.
+fn assert_that_order_is_free(jitter: &Jitter, frames: [(u64, u64); 3]) {
     for (rate, frames) in frames {
         let [taken, asked] = taken_and_asked(jitter, rate, frames);
         for p in [0.5, 0.99, 0.999] {
             let rank = (p * frames as f64) as usize;
             let (taken, asked) = (taken[rank] as f64, asked[rank] as f64);
-            // 20 us: quantiles near zero have no ratio.
+            // 10 us: quantiles near zero have no ratio.
             assert!(
-                taken <= asked * 1.1 + 20_000.0,
+                taken <= asked * 1.005 + 10_000.0,
                 "{rate}/s, {p}: asked {asked}, took {taken}"
             );
         }
+        // The path climbs into the tail, or it would show nothing.
+        let table = QuantileTable::new(&jitter.marginal);
+        assert!(asked[frames as usize - 1] > nanos(table.quantile(0.999)));
     }
 }
 
@@ -155,17 +159,17 @@ fn skewed_gamma() -> Jitter {
 
 #[test]
 fn a_heavy_tail_with_a_second_of_correlation_survives_order() {
-    assert_that_order_is_cheap(
+    assert_that_order_is_free(
         &heavy_tail(),
-        [(20, 60_000), (200, 60_000), (5_000, 150_000)],
+        [(20, 60_000), (200, 60_000), (5_000, 200_000)],
     );
 }
 
 #[test]
 fn a_skewed_gamma_with_the_default_correlation_survives_order() {
-    assert_that_order_is_cheap(
+    assert_that_order_is_free(
         &skewed_gamma(),
-        [(20, 60_000), (200, 60_000), (5_000, 150_000)],
+        [(20, 60_000), (200, 60_000), (5_000, 200_000)],
     );
 }
 
