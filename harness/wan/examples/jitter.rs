@@ -1,5 +1,5 @@
 //! Compares the jitter that a link is asked for with what it achieves in order:
-//! `cargo run --release --example jitter` (two minutes).
+//! `cargo run --release --example jitter` (under a minute).
 
 use std::time::Duration;
 
