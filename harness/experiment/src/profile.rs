@@ -1,10 +1,39 @@
 //! Profiles: regions and directed links, with the source and date of their figures.
+//!
+//! The types are here. In the order in which figures travel through them, the modules are:
+//!
+//! 1. [`import`]: a table of measured round trips (CSV) becomes [`derive::Measurements`];
+//! 2. [`derive`]: measured round trips become one-way links, by stated rules;
+//! 3. [`parse`] and `write`: a profile as a TOML file, which [`parse`] specifies;
+//! 4. [`split`]: a round trip's jitter becomes that of one direction;
+//! 5. [`bundled`]: the profiles that come with longhaul.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{LinkId, RegionIndex};
+
+pub mod bundled;
+pub mod derive;
+mod error;
+pub mod import;
+mod jitter_fields;
+mod link_fields;
+mod link_grid;
+pub mod parse;
+pub mod places;
+pub mod split;
+mod write;
+
+#[cfg(test)]
+mod derive_tests;
+#[cfg(test)]
+mod parse_tests;
+#[cfg(test)]
+mod property_tests;
+
+pub use error::{Location, Problem, ProfileError};
 
 /// Regions and the links between them.
 ///
@@ -36,12 +65,36 @@ pub struct Source {
 }
 
 /// A place. The clients and replicas in it are a LAN apart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Region {
     /// The provider's name of it, e.g. `eu-west-1`.
     pub name: String,
     /// Where it is, e.g. `Ireland`; empty when not stated.
     pub place: String,
+    /// Its coordinates; `None` when not stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordinates: Option<Coordinates>,
+}
+
+/// A point on the globe, to draw maps and to check delays against the speed of light.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Coordinates {
+    /// Degrees north of the equator, -90 to 90.
+    pub latitude: f64,
+    /// Degrees east of Greenwich, -180 to 180.
+    pub longitude: f64,
+}
+
+impl Coordinates {
+    /// Returns the great-circle distance in kilometres (haversine, mean radius 6371 km).
+    pub fn distance_km(self, other: Coordinates) -> f64 {
+        let (latitude_a, latitude_b) = (self.latitude.to_radians(), other.latitude.to_radians());
+        let half_height = libm::sin((latitude_b - latitude_a) / 2.0);
+        let half_width = libm::sin((other.longitude - self.longitude).to_radians() / 2.0);
+        let haversine = half_height * half_height
+            + libm::cos(latitude_a) * libm::cos(latitude_b) * half_width * half_width;
+        2.0 * 6371.0 * libm::asin(libm::sqrt(haversine).min(1.0))
+    }
 }
 
 /// One direction of a path between two regions.
@@ -227,6 +280,27 @@ impl Profile {
                 .collect(),
             links,
         }
+    }
+
+    /// Returns the round trips at minimum delays in milliseconds, a row for every region in
+    /// order; the diagonal holds each region's LAN.
+    pub fn matrix(&self) -> Vec<Vec<f64>> {
+        self.region_indexes()
+            .map(|from| {
+                self.region_indexes()
+                    .map(|to| self.round_trip(from, to).as_secs_f64() * 1e3)
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// Returns whether every link equals the link of the opposite direction.
+    pub fn is_symmetric(&self) -> bool {
+        self.region_indexes().all(|from| {
+            self.region_indexes().all(|to| {
+                self.link(LinkId { from, to }) == self.link(LinkId { from: to, to: from })
+            })
+        })
     }
 
     /// Returns the profile with base delays alone: no jitter, loss or rate stays.
