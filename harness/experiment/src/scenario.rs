@@ -1,5 +1,11 @@
 //! Scenarios: the whole order for a run, validated.
 
+mod duration;
+mod error;
+mod faults;
+mod file;
+mod resolve;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,10 +15,16 @@ use crate::mode::ModeSpec;
 use crate::topology::Topology;
 use crate::workload::Workload;
 
+pub use duration::{DurationError, DurationText};
+pub use error::ScenarioError;
+pub use file::{
+    ArrivalKind, DurationsFile, FaultFile, JitterChoice, LimitsFile, ScenarioFile, WorkloadFile,
+};
+
 /// Everything that defines a run but its seed and its machine.
 ///
-/// A value of this type is valid: a scenario file and the flags of `run` are read into raw types
-/// first and checked on the way here.
+/// A value of this type is valid: a scenario file and the flags of `run` are read into a
+/// [`ScenarioFile`] first and checked on the way here, in [`ScenarioFile::resolve`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scenario {
     /// Its name; `default` when none was given.

@@ -106,7 +106,9 @@ pub struct WriteMix {
 impl Default for Workload {
     fn default() -> Workload {
         Workload {
-            arrivals: Arrivals::Poisson { rate: 200.0 },
+            arrivals: Arrivals::Poisson {
+                rate: Workload::DEFAULT_RATE,
+            },
             read_share: 0.0,
             write_mix: WriteMix::default(),
             value_size: 128,
@@ -119,6 +121,9 @@ impl Default for Workload {
 }
 
 impl Workload {
+    /// The rate where none is stated, in operations per second and client region.
+    pub const DEFAULT_RATE: f64 = 200.0;
+
     /// Returns the operations per second of one client region; `None` in a closed loop.
     pub const fn rate(&self) -> Option<f64> {
         match self.arrivals {
