@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Leaderless modes without quorums.
+
+#[cfg(test)]
+pub(crate) mod chart;
+pub mod stamp;
