@@ -34,6 +34,7 @@ macro_rules! modes {
 
 modes! {
     crate::quorum::register::Register,
+    crate::eventual::Eventual,
 }
 
 fn describes<M: Mode>(spec: &ModeSpec) -> bool {
