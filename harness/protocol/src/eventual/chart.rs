@@ -331,6 +331,11 @@ impl<M: Mode> Chart<M> {
         }
     }
 
+    /// Returns how many records follow the checkpoint on a replica's disk.
+    pub(crate) fn records(&self, index: usize) -> usize {
+        self.disks[index].records.len()
+    }
+
     /// Lets time pass; timers go off, messages stay where they are.
     pub(crate) fn advance(&mut self, duration: Duration) {
         let end = self.now + duration;
