@@ -210,6 +210,32 @@ impl<M: Mode> Chart<M> {
         id
     }
 
+    /// Hands many operations to a replica in one batch.
+    pub(crate) fn request_batch(
+        &mut self,
+        index: usize,
+        operations: impl IntoIterator<Item = Operation>,
+    ) {
+        let first = self.next_sequence;
+        let requests: Vec<Request> = (first..)
+            .zip(operations)
+            .map(|(sequence, operation)| Request {
+                id: OperationId {
+                    client: ClientId(index as u32),
+                    sequence,
+                },
+                first_incomplete: 0,
+                operation,
+            })
+            .collect();
+        self.next_sequence += requests.len() as u64;
+        self.step(index, |replica, now, out| {
+            for request in requests {
+                replica.on_request(now, request, out);
+            }
+        });
+    }
+
     /// Hands an operation to a replica under a given identity.
     pub(crate) fn repeat(&mut self, index: usize, id: OperationId, operation: Operation) {
         let request = Request {

@@ -104,6 +104,24 @@ fn replication_is_acknowledged_when_it_is_safe_at_the_receiver() {
 }
 
 #[test]
+fn a_batch_of_writes_is_one_message_per_peer_until_it_is_too_large() {
+    let mut chart = chart(3);
+    chart.request_batch(0, (0..100).map(|key| write_to(key, "a")));
+    for peer in [1, 2] {
+        let sent = chart.under_way(0, peer);
+        assert!(matches!(
+            &sent[..],
+            [Message::Replicate { entries, .. }] if entries.len() == 100
+        ));
+    }
+    chart.deliver_all();
+    let big = "x".repeat(100_000);
+    chart.request_batch(0, (0..6).map(|key| write_to(key, &big)));
+    // The third of 100 kB reaches 256 KiB, so six are two messages.
+    assert_eq!(chart.under_way(0, 1).len(), 2);
+}
+
+#[test]
 fn replication_seen_before_is_acknowledged_without_storage() {
     let mut chart = chart(2);
     chart.request(0, write("a"));
@@ -161,9 +179,7 @@ fn what_hints_do_not_cover_is_repaired_by_anti_entropy_alone() {
     let mut chart = chart(2);
     chart.disconnect(0, 1);
     let keys = outgoing::HINTS_MAX as u64 + 1;
-    for key in 0..keys {
-        chart.request(0, write_to(key, "a"));
-    }
+    chart.request_batch(0, (0..keys).map(|key| write_to(key, "a")));
     chart.request(1, write_to(keys, "b"));
     chart.request(1, write_to(0, "c"));
     assert_eq!(chart.replica(0).hints(ReplicaId(1)), 0);
@@ -185,9 +201,8 @@ fn what_hints_do_not_cover_is_repaired_by_anti_entropy_alone() {
 fn messages_of_anti_entropy_are_bounded() {
     let mut chart = chart(2);
     chart.disconnect(0, 1);
-    for key in 0..outgoing::HINTS_MAX as u64 + 1 {
-        chart.request(0, write_to(key, "0123456789abcdef"));
-    }
+    let keys = outgoing::HINTS_MAX as u64 + 1;
+    chart.request_batch(0, (0..keys).map(|key| write_to(key, "0123456789abcdef")));
     chart.connect(0, 1);
     chart.advance(A_WHILE);
     let mut repairs = 0;
@@ -208,9 +223,7 @@ fn messages_of_anti_entropy_are_bounded() {
 #[test]
 fn replicas_that_agree_exchange_three_small_messages_an_interval() {
     let mut chart = chart(2);
-    for key in 0..1_000 {
-        chart.request(0, write_to(key, "a"));
-    }
+    chart.request_batch(0, (0..1_000).map(|key| write_to(key, "a")));
     chart.deliver_all();
     chart.advance(Duration::from_secs(1));
     assert_eq!(chart.under_way(1, 0), Vec::new(), "r0 begins");
@@ -313,9 +326,7 @@ fn a_write_that_was_safe_but_not_replicated_reaches_the_others_after_a_restart()
 #[test]
 fn a_replica_that_lost_its_storage_is_refilled_and_repeats_no_version() {
     let mut chart = chart(3);
-    for key in 0..20_000 {
-        chart.request(0, write_to(key, "a"));
-    }
+    chart.request_batch(0, (0..20_000).map(|key| write_to(key, "a")));
     let last = chart.request(0, write("last"));
     chart.deliver_all();
     chart.crash(0);
