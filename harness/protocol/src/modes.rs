@@ -34,6 +34,8 @@ macro_rules! modes {
 
 modes! {
     crate::leader_follower::LeaderFollower,
+    crate::quorum::register::Register,
+    crate::eventual::Eventual,
 }
 
 fn describes<M: Mode>(spec: &ModeSpec) -> bool {

@@ -1,1 +1,3 @@
 //! Quorum modes.
+
+pub mod register;
