@@ -1,1 +1,46 @@
-//! x
+//! longhaul's commands: thin wiring of the crates under `harness/`.
+//!
+//! [`execute`] runs one command and reports its error, if it has one. [`wiring`] is the one place
+//! that knows all backends.
+
+pub mod arguments;
+pub mod scenario_arguments;
+pub mod wiring;
+
+mod doctor_command;
+mod explain_command;
+mod mode_command;
+mod output;
+mod profile_command;
+mod report_command;
+mod run_command;
+mod shell_command;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+pub use output::CommandError;
+
+/// Runs a command; an error is one message on standard error and exit code 1. A run that was
+/// interrupted ends with exit code 130 after its partial record is written.
+pub fn execute(arguments: Arguments) -> ExitCode {
+    let result = match arguments.command {
+        Command::Run(arguments) => run_command::run(*arguments),
+        Command::Report(arguments) => report_command::report(&arguments),
+        Command::Profile(command) => profile_command::profile(command),
+        Command::Mode(command) => mode_command::mode(command),
+        Command::Explain(arguments) => explain_command::explain(&arguments),
+        Command::Doctor => doctor_command::doctor(),
+        Command::Completions { shell } => shell_command::completions(shell),
+        Command::Man => shell_command::manual(),
+    };
+    match result {
+        Ok(code) => code,
+        // Whoever reads our output may stop early, as `head` does.
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -19,8 +19,6 @@
 //! `following` for the two roles, `journal` and `snapshot` for what outlives a process, and
 //! `replica`, which joins them.
 
-#[cfg(test)]
-mod chart;
 mod following;
 mod journal;
 mod leading;
@@ -29,6 +27,13 @@ mod message;
 mod replica;
 mod shipping;
 mod snapshot;
+
+#[cfg(test)]
+mod bound_tests;
+#[cfg(test)]
+mod chart;
+#[cfg(test)]
+mod recovery_tests;
 #[cfg(test)]
 mod tests;
 

@@ -198,8 +198,8 @@ impl Chart {
     /// Delivers and persists everything until nothing is under way.
     pub(super) fn settle(&mut self) {
         loop {
-            let wire = self.wire.iter();
-            let message = wire.filter(|(_, queue)| !queue.is_empty()).next();
+            let mut wire = self.wire.iter();
+            let message = wire.find(|(_, queue)| !queue.is_empty());
             if let Some((&(from, to), _)) = message {
                 self.step(Step::Deliver { from, to });
                 continue;

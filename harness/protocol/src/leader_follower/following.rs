@@ -131,3 +131,42 @@ impl Following {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::log::Entry;
+    use super::*;
+
+    fn entry(term: u64) -> Entry {
+        Entry {
+            term,
+            request: None,
+        }
+    }
+
+    #[test]
+    fn a_tail_counts_only_when_the_leader_has_confirmed_it() {
+        let mut log = Log::default();
+        for term in [1, 1, 1] {
+            log.push(entry(term));
+        }
+        let mut journal = Journal::default();
+        let mut following = Following::default();
+        let mut append = |index, entries| {
+            let append = Append {
+                term: 2,
+                previous: Position { term: 1, index },
+                entries,
+                commit: 3,
+            };
+            let taken = following.on_append(append, 0, (&mut log, &mut journal));
+            (taken, following.verified(), log.last())
+        };
+        let end = |term, index| Position { term, index };
+        assert_eq!(append(1, vec![]), (Ok(()), 1, end(1, 3)));
+        assert_eq!(append(1, vec![entry(1)]), (Ok(()), 2, end(1, 3)));
+        // The third entry was another leader's.
+        assert_eq!(append(2, vec![entry(2)]), (Ok(()), 3, end(2, 3)));
+        assert_eq!(append(3, vec![entry(2)]), (Err(Unfit), 3, end(2, 3)));
+    }
+}

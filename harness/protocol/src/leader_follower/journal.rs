@@ -301,4 +301,17 @@ mod tests {
         let garbage = Bytes::from_static(&[1, 1, 255, 255, 255, 255, 3]);
         assert!(Restored::read(None, &[garbage]).is_err());
     }
+
+    #[test]
+    fn a_persist_that_ends_after_a_cut_makes_nothing_beyond_the_cut_safe() {
+        let mut journal = Journal::default();
+        let token = journal.begin(5);
+        journal.truncate_after(3);
+        let later = journal.begin(4);
+        journal.on_persisted(token);
+        assert_eq!(journal.persisted(), 3);
+        assert!(journal.is_safe(token) && !journal.is_safe(later));
+        journal.on_persisted(later);
+        assert_eq!(journal.persisted(), 4);
+    }
 }

@@ -1,0 +1,291 @@
+//! The command line, as clap sees it: raw text and numbers, checked later.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// A geo-replication latency benchmark: what a replicated write costs, and what is given up to
+/// make it cheaper.
+#[derive(Debug, Parser)]
+#[command(name = "longhaul", version, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What longhaul can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure replication modes behind a WAN profile; writes a record, a table and charts.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArguments>),
+    /// Print the table and draw the charts of a run again, from its record.
+    Report(ReportArguments),
+    /// List, show, check and import WAN profiles.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Show the replication modes.
+    #[command(subcommand)]
+    Mode(ModeCommand),
+    /// Follow one write of a mode hop by hop, against its floor.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArguments),
+    /// Say what this machine can do: timers, priorities, namespaces, netem.
+    Doctor,
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  longhaul run
+      The seven default modes on five AWS regions, 200 writes per second and region.
+  longhaul run --mode quorum:raft --mode eventual:lww --profile gcp-5 --duration 20s
+  longhaul run --profile aws-19 --regions us-east-1,eu-west-1,ap-south-1 --leader eu-west-1
+  longhaul run --jitter none --arrivals constant --read-share 0.5 --keys zipfian
+  longhaul run --profile loopback-3 --closed-loop 64 --connections 8 --mode quorum:raft
+      The harness's own capacity: service times of a closed loop without added delay.
+  longhaul run --scenario my.toml --json > summary.json";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  longhaul explain quorum:raft
+  longhaul explain quorum:register --region ap-northeast-1
+  longhaul explain leader-follower:semi-sync=2 --profile gcp-5";
+
+/// Which regions, who leads.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlacementArguments {
+    /// A bundled profile's name, or a profile file [default: aws-5].
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+    /// The profile's regions that hold a replica and clients [default: all].
+    #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
+    pub regions: Option<Vec<String>>,
+    /// The regions that have clients [default: all that hold a replica].
+    #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
+    pub clients: Option<Vec<String>>,
+    /// The region whose replica leads, in modes with a leader [default: the first].
+    #[arg(long, value_name = "REGION")]
+    pub leader: Option<String>,
+}
+
+/// The flags of `run`. They override the scenario file.
+#[derive(Debug, Default, Args)]
+pub struct RunArguments {
+    /// A scenario file (TOML); flags override what it says.
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Where replicas and clients are.
+    #[command(flatten)]
+    pub placement: PlacementArguments,
+    /// A mode, as `family:variant[,key=value...]`; may be repeated [default: the seven of
+    /// `longhaul mode list`].
+    #[arg(long = "mode", value_name = "MODE")]
+    pub modes: Vec<String>,
+    /// Where the scenario runs: `local` (TCP on loopback, delays added) or `sim` (virtual time)
+    /// [default: local].
+    #[arg(long)]
+    pub backend: Option<BackendArgument>,
+    /// Operations per second and client region [default: 200].
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+    /// How operations arrive in the open loop [default: poisson].
+    #[arg(long)]
+    pub arrivals: Option<ArrivalsArgument>,
+    /// A closed loop instead: operations in flight per connection. Its figures are service times.
+    #[arg(long, value_name = "N", conflicts_with_all = ["rate", "arrivals"])]
+    pub closed_loop: Option<u32>,
+    /// Connections from each client region to each replica it asks [default: 1].
+    #[arg(long, value_name = "N")]
+    pub connections: Option<u32>,
+    /// How long each mode is measured, e.g. `8s` [default: 8s].
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
+    /// Load before that which is not measured [default: 1500ms].
+    #[arg(long, value_name = "TIME")]
+    pub warmup: Option<String>,
+    /// When an operation without an answer is given up [default: 10s].
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<String>,
+    /// A YCSB workload by its letter (a, b, c, d, f); other flags override it.
+    #[arg(long, value_name = "LETTER")]
+    pub ycsb: Option<char>,
+    /// The share of reads, 0 to 1 [default: 0].
+    #[arg(long, value_name = "SHARE")]
+    pub read_share: Option<f64>,
+    /// Bytes of a written value [default: 128].
+    #[arg(long, value_name = "BYTES")]
+    pub value_size: Option<u32>,
+    /// Which keys are asked for [default: uniform].
+    #[arg(long, value_name = "DISTRIBUTION")]
+    pub keys: Option<KeysArgument>,
+    /// How many keys there are [default: 10000].
+    #[arg(long, value_name = "N")]
+    pub key_count: Option<u64>,
+    /// The share of operations on one key common to all clients, 0 to 1 [default: 0].
+    #[arg(long, value_name = "SHARE")]
+    pub conflict_rate: Option<f64>,
+    /// The share of operations on the keys of the client's own region, 0 to 1 [default: 0].
+    #[arg(long, value_name = "SHARE")]
+    pub locality: Option<f64>,
+    /// What replicas keep: nothing, or a write-ahead log synced before acknowledgements
+    /// [default: memory].
+    #[arg(long)]
+    pub durability: Option<DurabilityArgument>,
+    /// `none` leaves the links' base delays alone [default: profile].
+    #[arg(long)]
+    pub jitter: Option<JitterArgument>,
+    /// The seed of every random draw.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Keep one record per operation (`history-*.jsonl`); memory then grows with the run.
+    #[arg(long)]
+    pub history: bool,
+    /// The folder that gets the run's folder.
+    #[arg(long, default_value = "results/runs", value_name = "DIR")]
+    pub out: PathBuf,
+    /// The run's name [default: from date and scenario].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print `summary.json` alone on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The flags of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// The run's folder, e.g. `results/runs/latest`.
+    pub directory: PathBuf,
+    /// Print `summary.json` alone on standard output, and draw nothing.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be done with profiles.
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// List the bundled profiles.
+    List,
+    /// Show a profile's round trips and where they come from.
+    Show {
+        /// A bundled profile's name, or a profile file.
+        profile: String,
+        /// Print it as a profile file instead.
+        #[arg(long)]
+        toml: bool,
+    },
+    /// Check a profile file.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Make a profile from a table of round trips (CSV with a header: from,to,...), printed on
+    /// standard output.
+    Import(ImportArguments),
+}
+
+/// The flags of `profile import`.
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// The table.
+    pub file: PathBuf,
+    /// The column with the round trip in milliseconds.
+    #[arg(long, value_name = "NAME")]
+    pub column: String,
+    /// The column with the least round trip; the base delay then comes from it.
+    #[arg(long, value_name = "NAME")]
+    pub minimum_column: Option<String>,
+    /// The column with the mean deviation; jitter then comes from it.
+    #[arg(long, value_name = "NAME")]
+    pub deviation_column: Option<String>,
+    /// The profile's name [default: the file's].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Keep these regions alone.
+    #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
+    pub regions: Option<Vec<String>>,
+    /// Leave out regions until every pair is measured, instead of refusing missing pairs.
+    #[arg(long)]
+    pub complete_only: bool,
+}
+
+/// What can be done with modes.
+#[derive(Debug, Subcommand)]
+pub enum ModeCommand {
+    /// List the modes with their parameters, guarantees, floors and sources.
+    List,
+}
+
+/// The flags of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The mode, as `family:variant[,key=value...]`.
+    pub mode: String,
+    /// Where replicas and clients are.
+    #[command(flatten)]
+    pub placement: PlacementArguments,
+    /// The region of the client that writes [default: each client region in turn].
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Follow a read instead.
+    #[arg(long)]
+    pub read: bool,
+}
+
+/// Where a scenario runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BackendArgument {
+    /// Real TCP on loopback, delays added in user space.
+    Local,
+    /// Virtual time.
+    Sim,
+}
+
+/// How operations arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ArrivalsArgument {
+    /// Exponential gaps.
+    Poisson,
+    /// Equal gaps.
+    Constant,
+}
+
+/// Which keys are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeysArgument {
+    /// Every key equally.
+    Uniform,
+    /// Zipf with exponent 0.99.
+    Zipfian,
+    /// 90% of the operations on 10% of the keys.
+    Hotspot,
+    /// The latest written most.
+    Latest,
+}
+
+/// What replicas keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DurabilityArgument {
+    /// Nothing.
+    Memory,
+    /// A write-ahead log.
+    Wal,
+}
+
+/// Which jitter links have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum JitterArgument {
+    /// The profile's.
+    Profile,
+    /// None: base delays alone.
+    None,
+}

@@ -1,0 +1,70 @@
+//! What commands print, and how they fail.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Write as _};
+
+/// A command's failure: the error of some crate with what was being done.
+#[derive(Debug)]
+pub struct CommandError {
+    doing: Option<String>,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl CommandError {
+    /// Returns an error with what was being done.
+    pub fn new(
+        doing: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> CommandError {
+        CommandError { doing: Some(doing.into()), source: source.into() }
+    }
+
+    /// Says whether whoever read the output stopped reading.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.source
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(doing) = &self.doing {
+            write!(formatter, "{doing}: ")?;
+        }
+        write!(formatter, "{}", self.source)?;
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            write!(formatter, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for CommandError {
+    fn from(error: E) -> CommandError {
+        CommandError { doing: None, source: error.into() }
+    }
+}
+
+/// Prints text on standard output.
+pub(crate) fn print(text: &str) -> Result<(), CommandError> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()?;
+    Ok(())
+}
+
+/// Returns the width for tables: the terminal's, or 100 columns.
+pub(crate) fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = || console_width().unwrap_or(100);
+    columns.unwrap_or_else(terminal).clamp(60, 160)
+}
+
+fn console_width() -> Option<usize> {
+    let terminal = indicatif::ProgressDrawTarget::stdout();
+    (!terminal.is_hidden()).then(|| usize::from(terminal.width().unwrap_or(100)))
+}

@@ -1,0 +1,81 @@
+//! `longhaul report`, and what `run` shares with it.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use longhaul_analysis::{Analysis, analyse};
+use longhaul_experiment::record::RunDirectory;
+use longhaul_experiment::random::Stream;
+use longhaul_experiment::{LinkId, RunRecord};
+use longhaul_report::{TableOptions, charts, table};
+use longhaul_wan::marginal::QuantileTable;
+use rand::Rng as _;
+
+use crate::arguments::ReportArguments;
+use crate::output::{CommandError, print, width};
+
+/// Draws of the message pattern beside the floor, for each mode and client region.
+const MODEL_SAMPLES: u64 = 20_000;
+
+/// Draws a run's table and charts again.
+pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, CommandError> {
+    let directory = RunDirectory::open(&arguments.directory)?;
+    let analysis = analysed(&directory.read_record()?);
+    if arguments.json {
+        print(&summary_json(&analysis)?)?;
+    } else {
+        print(&write_report(&directory, &analysis)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Analyses a record, and draws the model beside the floors where links have jitter.
+pub(crate) fn analysed(record: &RunRecord) -> Analysis {
+    let mut analysis = analyse(record);
+    let profile = &record.scenario.topology.profile;
+    let tables: BTreeMap<LinkId, (Duration, QuantileTable)> = profile
+        .region_indexes()
+        .flat_map(|from| profile.region_indexes().map(move |to| LinkId { from, to }))
+        .map(|id| {
+            let link = profile.link(id);
+            (id, (link.one_way, QuantileTable::new(&link.jitter.marginal)))
+        })
+        .collect();
+    if tables.values().all(|(_, table)| table.is_constant()) {
+        return analysis;
+    }
+    let mut generator = record.seed.stream(Stream::MonteCarlo, 0);
+    analysis.add_models(record, MODEL_SAMPLES, &mut |link| {
+        let (one_way, table) = &tables[&link];
+        *one_way + table.quantile(unit(&mut generator))
+    });
+    analysis
+}
+
+/// Returns a number of the open interval from 0 to 1.
+fn unit(generator: &mut longhaul_experiment::random::Generator) -> f64 {
+    ((generator.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+}
+
+/// Returns the summary as the JSON that is published.
+pub(crate) fn summary_json(analysis: &Analysis) -> Result<String, CommandError> {
+    let mut json = serde_json::to_string_pretty(&analysis.summary)?;
+    json.push('\n');
+    Ok(json)
+}
+
+/// Writes summary, table and charts into a run's folder; returns the table for the terminal.
+pub(crate) fn write_report(
+    directory: &RunDirectory,
+    analysis: &Analysis,
+) -> Result<String, CommandError> {
+    directory.write_file("summary.json", summary_json(analysis)?.as_bytes())?;
+    let plain = TableOptions { width: 120, ..TableOptions::default() };
+    directory.write_file("table.txt", table(analysis, &plain).as_bytes())?;
+    for chart in charts(analysis)? {
+        directory.write_file(&format!("{}.svg", chart.name), chart.svg.as_bytes())?;
+        directory.write_file(&format!("{}.png", chart.name), &chart.png)?;
+    }
+    Ok(table(analysis, &TableOptions { width: width(), ..TableOptions::default() }))
+}

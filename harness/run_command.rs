@@ -1,0 +1,195 @@
+//! `longhaul run`.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use longhaul_experiment::record::{BackendKind, RunDirectory, percentile_support};
+use longhaul_experiment::workload::Arrivals;
+use longhaul_experiment::{Scenario, Seed};
+use longhaul_live::{Interrupt, Phase, Progress};
+
+use crate::arguments::RunArguments;
+use crate::output::{CommandError, print};
+use crate::report_command::{analysed, summary_json, write_report};
+use crate::scenario_arguments::scenario;
+use crate::wiring::{self, RunOptions};
+
+/// The exit code of a run that was interrupted: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Runs a scenario and leaves its record, summary, table and charts.
+pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
+    let (scenario, backend) = scenario(&arguments)?;
+    eprint!("{}", announcement(&scenario, backend, arguments.seed)?);
+    let directory = RunDirectory::create(&arguments.out, arguments.name.as_deref(), &scenario.name)?;
+    let interrupt = Interrupt::default();
+    raise_on_signal(&interrupt)?;
+    let options = RunOptions {
+        backend,
+        seed: Seed(arguments.seed),
+        data_directory: directory.path().join("wal"),
+        interrupt,
+        on_progress: reporter(&scenario),
+    };
+    let outcome = wiring::run(&scenario, options);
+    // Whatever came of it, no log of a replica stays behind.
+    let _ = std::fs::remove_dir_all(directory.path().join("wal"));
+    let record = match outcome {
+        Ok(record) => record,
+        Err(why) => {
+            directory.discard();
+            return Err(why.into());
+        }
+    };
+    directory.write_record(&record)?;
+    directory.write_interval_logs(&record)?;
+    directory.write_history(&record)?;
+    let analysis = analysed(&record);
+    let table = write_report(&directory, &analysis)?;
+    if arguments.json {
+        print(&summary_json(&analysis)?)?;
+    } else {
+        print(&table)?;
+    }
+    eprintln!("\nrecord, charts and summary: {}", directory.path().display());
+    if !record.complete {
+        eprintln!("interrupted: the record is partial and says so");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says before anything runs what will: seed, options, and what the figures will support.
+fn announcement(
+    scenario: &Scenario,
+    backend: BackendKind,
+    seed: u64,
+) -> Result<String, CommandError> {
+    let topology = &scenario.topology;
+    let names = |regions: &mut dyn Iterator<Item = longhaul_experiment::RegionIndex>| {
+        regions.map(|region| topology.region_name(region)).collect::<Vec<_>>().join(", ")
+    };
+    let mut text = String::new();
+    writeln!(text, "seed      {seed}")?;
+    writeln!(text, "backend   {}, scenario {}", backend.name(), scenario.name)?;
+    writeln!(text, "profile   {} ({})", topology.profile.name, topology.profile.source.date)?;
+    writeln!(text, "replicas  {}", names(&mut topology.replicas.iter().copied()))?;
+    writeln!(text, "clients   {}", names(&mut topology.clients.iter().copied()))?;
+    writeln!(text, "leader    {}", topology.region_name(topology.region_of(topology.leader)))?;
+    let modes: Vec<String> = scenario.modes.iter().map(ToString::to_string).collect();
+    writeln!(text, "modes     {}", modes.join(", "))?;
+    let load = &scenario.workload;
+    writeln!(
+        text,
+        "load      {}, reads {:.0}%, values of {} B, {} keys, {}",
+        arrivals(load.arrivals),
+        load.read_share * 100.0,
+        load.value_size,
+        load.key_count,
+        serde_json::to_string(&load.keys)?,
+    )?;
+    let durations = scenario.durations;
+    writeln!(
+        text,
+        "time      {:?} warm-up, {:?} measured, at most {:?} drain, for each mode",
+        durations.warmup, durations.measured, durations.drain
+    )?;
+    writeln!(
+        text,
+        "limits    {} in flight and region, {} connections, time-out {:?}, durability {}",
+        scenario.limits.max_in_flight,
+        scenario.limits.connections,
+        scenario.limits.operation_timeout,
+        serde_json::to_value(scenario.durability)?.as_str().unwrap_or_default(),
+    )?;
+    if let Some(expected) = expected_operations(scenario) {
+        writeln!(text, "supports  {}", supported(expected))?;
+    }
+    Ok(text)
+}
+
+fn arrivals(arrivals: Arrivals) -> String {
+    match arrivals {
+        Arrivals::Poisson { rate } => format!("open loop, Poisson, {rate}/s per region"),
+        Arrivals::Constant { rate } => format!("open loop, constant, {rate}/s per region"),
+        Arrivals::Closed { in_flight } => {
+            format!("closed loop, {in_flight} in flight per connection (service times)")
+        }
+    }
+}
+
+fn expected_operations(scenario: &Scenario) -> Option<u64> {
+    match scenario.workload.arrivals {
+        Arrivals::Poisson { rate } | Arrivals::Constant { rate } => {
+            Some((rate * scenario.durations.measured.as_secs_f64()) as u64)
+        }
+        Arrivals::Closed { .. } => None,
+    }
+}
+
+fn supported(expected: u64) -> String {
+    match percentile_support(expected) {
+        Some(percentile) => format!(
+            "percentiles up to p{}: about {expected} operations per region and mode",
+            format!("{:.3}", percentile * 100.0).trim_end_matches('0').trim_end_matches('.')
+        ),
+        None => format!(
+            "no percentile: {expected} operations per region and mode are too few, measure longer"
+        ),
+    }
+}
+
+/// Shows progress on standard error: a live line on a terminal, a line per phase elsewhere.
+fn reporter(scenario: &Scenario) -> Box<dyn FnMut(Progress<'_>)> {
+    let count = scenario.modes.len();
+    let style = ProgressStyle::with_template("{prefix:.bold} [{bar:30}] {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ");
+    let bar = ProgressBar::new(1000).with_style(style);
+    let live = std::io::stderr().is_terminal();
+    let mut last: Option<(usize, Phase)> = None;
+    Box::new(move |progress| {
+        let step = (progress.position, progress.phase);
+        let began = last.replace(step) != Some(step);
+        if live {
+            bar.set_prefix(format!("{}/{count} {}", progress.position + 1, progress.mode));
+            bar.set_message(phase(progress.phase));
+            bar.set_position((progress.share.clamp(0.0, 1.0) * 1000.0) as u64);
+            if progress.phase == Phase::Drain && progress.position + 1 == count {
+                bar.finish_and_clear();
+            }
+        } else if began && progress.phase == Phase::Measuring {
+            eprintln!("{}/{count} {}: measuring", progress.position + 1, progress.mode);
+        }
+    })
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Bootstrap => "connecting",
+        Phase::Calibration => "probing links",
+        Phase::Warmup => "warming up",
+        Phase::Measuring => "measuring",
+        Phase::Drain => "draining",
+    }
+}
+
+/// Raises the interrupt at the first Ctrl-C or termination; the second one ends the program.
+fn raise_on_signal(interrupt: &Interrupt) -> Result<(), CommandError> {
+    let interrupt = interrupt.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                eprintln!("\ninterrupted: ending the run (once more to end at once)");
+                interrupt.raise();
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+        });
+    })?;
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! `longhaul completions` and `longhaul man`.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use crate::arguments::Arguments;
+use crate::output::{CommandError, print};
+
+/// Prints completions for a shell.
+pub(crate) fn completions(shell: Shell) -> Result<ExitCode, CommandError> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "longhaul", &mut text);
+    print(&String::from_utf8(text)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the manual pages of the program and its commands.
+pub(crate) fn manual() -> Result<ExitCode, CommandError> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Arguments::command()).render(&mut text)?;
+    for command in Arguments::command().get_subcommands() {
+        let name = format!("longhaul-{}", command.get_name());
+        clap_mangen::Man::new(command.clone().name(name)).render(&mut text)?;
+    }
+    print(&String::from_utf8(text)?)?;
+    Ok(ExitCode::SUCCESS)
+}
