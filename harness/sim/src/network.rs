@@ -1,0 +1,250 @@
+//! The network: a link for every connection, cuts, and the count of what crosses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use longhaul_experiment::profile::Marginal;
+use longhaul_experiment::record::LinkTraffic;
+use longhaul_experiment::{LinkId, RegionIndex, ReplicaId, Seed, Stream, Time, Topology};
+use longhaul_wan::link::{LinkCore, Verdict};
+use longhaul_wan::marginal::QuantileTable;
+use serde::Serialize;
+
+use crate::simulation::ClientAddress;
+
+/// Bytes that a frame adds to its content: a length and a checksum of 4 bytes each, and 4 bytes
+/// that say what it is.
+pub const FRAMING_BYTES: usize = 12;
+
+/// One direction of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wire {
+    /// From one replica to another.
+    Replicas(ReplicaId, ReplicaId),
+    /// From a client to a replica.
+    ToReplica(ClientAddress, ReplicaId),
+    /// Back.
+    ToClient(ClientAddress, ReplicaId),
+}
+
+impl Wire {
+    /// Returns the directed link that the connection runs over.
+    pub fn link(self, topology: &Topology) -> LinkId {
+        match self {
+            Wire::Replicas(from, to) => topology.replica_link(from, to),
+            Wire::ToReplica(client, replica) => LinkId {
+                from: client.region,
+                to: topology.region_of(replica),
+            },
+            Wire::ToClient(client, replica) => LinkId {
+                from: topology.region_of(replica),
+                to: client.region,
+            },
+        }
+    }
+
+    /// Returns the index of the connection's random stream. It names the regions, not positions
+    /// in a placement: placing one more replica changes no draw of another connection.
+    fn stream_index(self, link: LinkId) -> u64 {
+        let (use_of, connection) = match self {
+            Wire::Replicas(..) => (0u64, 0),
+            Wire::ToReplica(client, _) => (1, client.connection),
+            Wire::ToClient(client, _) => (2, client.connection),
+        };
+        (use_of << 60)
+            | (u64::from(connection & 0x0fff_ffff) << 32)
+            | (u64::from(link.from.0) << 16)
+            | u64::from(link.to.0)
+    }
+
+    fn is_between_replicas(self) -> bool {
+        matches!(self, Wire::Replicas(..))
+    }
+}
+
+/// All connections of a simulation. `F` is what they carry.
+#[derive(Debug)]
+pub(crate) struct Network<F> {
+    topology: Arc<Topology>,
+    seed: Seed,
+    /// Between replicas, row-major; one look-up for each message.
+    replica_wires: Vec<LinkCore>,
+    client_wires: BTreeMap<Wire, LinkCore>,
+    /// One table for all connections and links of the same marginal: tabulating is slow.
+    tables: Vec<(Marginal, Arc<QuantileTable>)>,
+    delays: bool,
+    cuts: BTreeSet<LinkId>,
+    held: Vec<Held<F>>,
+    counting: bool,
+    /// Whether any link's delay depends on a frame's size.
+    size_matters: bool,
+    traffic: BTreeMap<LinkId, LinkTraffic>,
+}
+
+#[derive(Debug)]
+struct Held<F> {
+    wire: Wire,
+    bytes: usize,
+    frame: F,
+}
+
+impl<F> Network<F> {
+    /// Returns the network of a topology, with delays on.
+    pub fn new(topology: Arc<Topology>, seed: Seed) -> Network<F> {
+        let regions: Vec<RegionIndex> = topology.profile.region_indexes().collect();
+        let size_matters = regions.iter().any(|&from| {
+            regions.iter().any(|&to| {
+                let link = topology.profile.link(LinkId { from, to });
+                link.rate_bps.is_some() || link.loss > 0.0
+            })
+        });
+        let mut network = Network {
+            topology,
+            seed,
+            replica_wires: Vec::new(),
+            client_wires: BTreeMap::new(),
+            tables: Vec::new(),
+            delays: true,
+            cuts: BTreeSet::new(),
+            held: Vec::new(),
+            counting: false,
+            size_matters,
+            traffic: BTreeMap::new(),
+        };
+        let ids: Vec<ReplicaId> = network.topology.replica_ids().collect();
+        for &from in &ids {
+            for &to in &ids {
+                let core = network.core(Wire::Replicas(from, to));
+                network.replica_wires.push(core);
+            }
+        }
+        network
+    }
+
+    /// Turns delays on or off. Off, everything arrives at the instant it is sent.
+    pub fn set_delays(&mut self, on: bool) {
+        self.delays = on;
+    }
+
+    /// Turns the count of traffic on or off.
+    pub fn set_counting(&mut self, on: bool) {
+        self.counting = on;
+    }
+
+    /// Returns what was counted, by link.
+    pub fn traffic(&self) -> Vec<LinkTraffic> {
+        self.traffic.values().copied().collect()
+    }
+
+    /// Returns the size of a frame with this content, or 0 when nobody needs it: walking every
+    /// message of a run costs more than delivering it.
+    pub fn frame_bytes(&self, content: &impl Serialize) -> usize {
+        if !self.counting && !self.size_matters {
+            return 0;
+        }
+        let content = postcard::experimental::serialized_size(content).unwrap_or(0);
+        content + FRAMING_BYTES
+    }
+
+    /// Sends a frame, and returns when it arrives. A frame on a cut link is kept until the link
+    /// heals.
+    pub fn send(&mut self, at: Time, wire: Wire, bytes: usize, frame: F) -> Option<(Time, F)> {
+        let link = wire.link(&self.topology);
+        if self.counting {
+            self.count(wire, link, bytes);
+        }
+        if self.cuts.contains(&link) {
+            self.held.push(Held { wire, bytes, frame });
+            return None;
+        }
+        Some((self.release(at, wire, bytes), frame))
+    }
+
+    /// Cuts a directed link: what is sent from now on is kept at its entrance.
+    pub fn cut(&mut self, link: LinkId) {
+        self.cuts.insert(link);
+    }
+
+    /// Heals a cut link, and returns what was kept with its instants of arrival.
+    pub fn heal(&mut self, at: Time, link: LinkId) -> Vec<(Time, F)> {
+        self.cuts.remove(&link);
+        let (free, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|held| held.wire.link(&self.topology) == link);
+        self.held = held;
+        free.into_iter()
+            .map(|held| (self.release(at, held.wire, held.bytes), held.frame))
+            .collect()
+    }
+
+    /// Begins a new epoch of the connection between two replicas, in both directions.
+    pub fn begin_epoch(&mut self, a: ReplicaId, b: ReplicaId) {
+        for index in [self.index(a, b), self.index(b, a)] {
+            self.replica_wires[index].begin_epoch();
+        }
+    }
+
+    fn release(&mut self, at: Time, wire: Wire, bytes: usize) -> Time {
+        if !self.delays {
+            return at;
+        }
+        let verdict = match wire {
+            Wire::Replicas(from, to) => {
+                let index = self.index(from, to);
+                self.replica_wires[index].send(at, bytes)
+            }
+            client => {
+                if !self.client_wires.contains_key(&client) {
+                    let core = self.core(client);
+                    self.client_wires.insert(client, core);
+                }
+                let core = self.client_wires.get_mut(&client);
+                core.map_or(Verdict::Held, |core| core.send(at, bytes))
+            }
+        };
+        match verdict {
+            Verdict::Deliver(release) => release,
+            // The cores themselves are never cut: cuts are kept here.
+            Verdict::Held => at,
+        }
+    }
+
+    fn index(&self, from: ReplicaId, to: ReplicaId) -> usize {
+        from.index() * self.topology.replicas.len() + to.index()
+    }
+
+    fn core(&mut self, wire: Wire) -> LinkCore {
+        let id = wire.link(&self.topology);
+        let generator = self.seed.stream(Stream::Link, wire.stream_index(id));
+        let link = self.topology.profile.link(id);
+        let marginal = &link.jitter.marginal;
+        let known = self.tables.iter().find(|(known, _)| known == marginal);
+        let table = match known {
+            Some((_, table)) => Arc::clone(table),
+            None => {
+                let table = Arc::new(QuantileTable::new(marginal));
+                self.tables.push((marginal.clone(), Arc::clone(&table)));
+                table
+            }
+        };
+        let round_trip = self.topology.profile.round_trip(id.from, id.to);
+        LinkCore::with_table(link, table, generator).with_round_trip(round_trip)
+    }
+
+    fn count(&mut self, wire: Wire, link: LinkId, bytes: usize) {
+        let traffic = self.traffic.entry(link).or_insert(LinkTraffic {
+            link,
+            replica_messages: 0,
+            replica_bytes: 0,
+            client_messages: 0,
+            client_bytes: 0,
+        });
+        if wire.is_between_replicas() {
+            traffic.replica_messages += 1;
+            traffic.replica_bytes += bytes as u64;
+        } else {
+            traffic.client_messages += 1;
+            traffic.client_bytes += bytes as u64;
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What follows from callbacks: batches end, and what replicas want done is done.
+
+use longhaul_experiment::record::Leadership;
+use longhaul_experiment::{OperationId, Outcome, ReplicaId};
+use longhaul_protocol::{Effect, LogRecord, Mode, Outbox, PersistToken, Replica};
+
+use super::events::{Event, Frame, Sync};
+use super::{MessageOf, Simulation, Verdict};
+use crate::network::Wire;
+use crate::trace::{TraceId, TraceKind, name_of};
+
+impl<M: Mode> Simulation<M> {
+    pub(super) fn open_batch(&mut self, id: ReplicaId, cause: Option<TraceId>) {
+        let node = &mut self.nodes[id.index()];
+        node.cause = cause;
+        if !node.batch_is_open {
+            node.batch_is_open = true;
+            self.open_batches.push(id);
+        }
+    }
+
+    /// Ends all open batches and carries out their effects. Storage that takes no time answers
+    /// with a new callback, and so with a new batch, within the same step.
+    pub(super) fn end_batches(&mut self) {
+        let mut next = 0;
+        while let Some(&id) = self.open_batches.get(next) {
+            next += 1;
+            let now = self.now;
+            let node = &mut self.nodes[id.index()];
+            node.batch_is_open = false;
+            node.call(now, |replica, now, out| replica.on_batch_end(now, out));
+            for sync in self.carry_out_effects(id) {
+                self.carry_out_synced(id, sync);
+            }
+        }
+        self.open_batches.clear();
+    }
+
+    /// Carries out what a replica wants done, and returns the syncs that take no time.
+    fn carry_out_effects(&mut self, id: ReplicaId) -> Vec<Sync> {
+        let durable = self.nodes[id.index()].outbox.is_durable();
+        let empty = Outbox::new(durable);
+        let mut outbox = std::mem::replace(&mut self.nodes[id.index()].outbox, empty);
+        let mut syncs = Vec::new();
+        for effect in outbox.drain() {
+            match effect {
+                Effect::Send { to, message } => self.send(id, to, message),
+                Effect::Reply { operation, outcome } => self.respond(id, operation, outcome),
+                Effect::Persist { token, records } => {
+                    syncs.extend(self.persist(id, token, records));
+                }
+                Effect::SetTimer { timer, after } => {
+                    let key = self.queue.reserve(self.now + after);
+                    let node = &mut self.nodes[id.index()];
+                    let incarnation = node.incarnation;
+                    if node.timers.set(timer, key) {
+                        let event = Event::Timer {
+                            replica: id,
+                            incarnation,
+                            timer,
+                        };
+                        self.queue.push_reserved(key, event);
+                    }
+                }
+                Effect::CancelTimer { timer } => self.nodes[id.index()].timers.cancel(timer),
+                Effect::Applied { key, version } => {
+                    let cause = self.nodes[id.index()].cause;
+                    self.tracer.add(self.now, cause, || TraceKind::Applied {
+                        at_replica: id,
+                        key,
+                        version,
+                    });
+                }
+                Effect::Leader { term, leader } => self.note_leader(id, term, leader),
+            }
+        }
+        self.nodes[id.index()].outbox = outbox;
+        syncs
+    }
+
+    fn send(&mut self, from: ReplicaId, to: ReplicaId, message: MessageOf<M>) {
+        let connected = self.nodes[from.index()].connected.get(to.index());
+        let Some(epoch) = connected.copied().flatten() else {
+            return;
+        };
+        let verdict = match &mut self.judge {
+            Some(judge) => judge(self.now, from, to, &message),
+            None => Verdict::Deliver,
+        };
+        let at = match verdict {
+            Verdict::Deliver => self.now,
+            Verdict::Drop => return,
+            Verdict::Hold(longer) => self.now + longer,
+        };
+        let cause = self.nodes[from.index()].cause;
+        let cause = self.tracer.add(self.now, cause, || TraceKind::Sent {
+            from,
+            to,
+            name: name_of(&message),
+        });
+        let bytes = self.network.frame_bytes(&message);
+        let frame = Frame::Message {
+            from,
+            to,
+            epoch,
+            message,
+            cause,
+        };
+        self.transmit(at, Wire::Replicas(from, to), bytes, frame);
+    }
+
+    pub(super) fn respond(&mut self, id: ReplicaId, operation: OperationId, outcome: Outcome) {
+        let Some(&client) = self.clients.get(&operation.client) else {
+            return;
+        };
+        let cause = self.nodes[id.index()].cause;
+        let cause = self.tracer.add(self.now, cause, || TraceKind::Reply {
+            from: id,
+            region: client.region,
+            operation,
+        });
+        let bytes = self.network.frame_bytes(&(operation, &outcome));
+        let wire = Wire::ToClient(client, id);
+        let frame = Frame::Response {
+            client,
+            replica: id,
+            operation,
+            outcome,
+            cause,
+        };
+        self.transmit(self.now, wire, bytes, frame);
+    }
+
+    fn persist(
+        &mut self,
+        id: ReplicaId,
+        token: PersistToken,
+        records: Vec<LogRecord>,
+    ) -> Option<Sync> {
+        let node = &self.nodes[id.index()];
+        let cause = self
+            .tracer
+            .add(self.now, node.cause, || TraceKind::Persist {
+                at_replica: id,
+            });
+        let sync = Sync {
+            token,
+            records,
+            cause,
+        };
+        if !node.outbox.is_durable() || self.options.sync_delay.is_zero() {
+            return Some(sync);
+        }
+        let event = Event::Synced {
+            replica: id,
+            incarnation: node.incarnation,
+            sync,
+        };
+        self.queue.push(self.now + self.options.sync_delay, event);
+        None
+    }
+
+    fn note_leader(&mut self, id: ReplicaId, term: u64, leader: Option<ReplicaId>) {
+        self.nodes[id.index()].leader = leader;
+        let latest = self.leaders.last().map(|leadership| leadership.term);
+        if let Some(leader) = leader
+            && latest.is_none_or(|latest| term > latest)
+        {
+            let at = self.now;
+            self.leaders.push(Leadership { at, term, leader });
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! What happens in a simulation: the events of its queue, and the callbacks that they become.
+
+use longhaul_experiment::{ErrorKind, OperationId, Outcome, RegionIndex, ReplicaId};
+use longhaul_protocol::{LogRecord, Mode, PeerState, PersistToken, Recovered, Replica, Request};
+
+use super::{ClientAddress, EventOf, FrameOf, OccurrenceKind, Simulation, TimerOf};
+use crate::peers::Epoch;
+use crate::queue::EventKey;
+use crate::timers::TimerEvent;
+use crate::trace::{TraceId, TraceKind, name_of};
+
+/// One event of the queue.
+pub(super) enum Event<Message, Timer> {
+    /// A frame arrives.
+    Frame(Frame<Message>),
+    /// A timer of one life of a replica comes up.
+    Timer {
+        replica: ReplicaId,
+        incarnation: u32,
+        timer: Timer,
+    },
+    /// A sync of one life of a replica ends.
+    Synced {
+        replica: ReplicaId,
+        incarnation: u32,
+        sync: Sync,
+    },
+    /// A pair of replicas has connected.
+    Connected {
+        pair: (ReplicaId, ReplicaId),
+        epoch: Epoch,
+    },
+    /// A replica learns of the beginning or end of an epoch.
+    Peer {
+        replica: ReplicaId,
+        peer: ReplicaId,
+        state: PeerState,
+        epoch: Epoch,
+    },
+    /// The clients of a region learn that a replica's process died.
+    ClientsLost {
+        region: RegionIndex,
+        replica: ReplicaId,
+    },
+    /// The driver asked to be woken.
+    Wake(u64),
+}
+
+/// What connections carry.
+pub(super) enum Frame<Message> {
+    Message {
+        from: ReplicaId,
+        to: ReplicaId,
+        epoch: Epoch,
+        message: Message,
+        cause: Option<TraceId>,
+    },
+    Request {
+        client: ClientAddress,
+        replica: ReplicaId,
+        request: Request,
+        cause: Option<TraceId>,
+    },
+    Response {
+        client: ClientAddress,
+        replica: ReplicaId,
+        operation: OperationId,
+        outcome: Outcome,
+        cause: Option<TraceId>,
+    },
+}
+
+/// Records on their way to storage.
+pub(super) struct Sync {
+    pub token: PersistToken,
+    pub records: Vec<LogRecord>,
+    pub cause: Option<TraceId>,
+}
+
+impl<Message, Timer> Event<Message, Timer> {
+    /// Returns the replica whose process has to run for the event.
+    fn replica(&self) -> Option<ReplicaId> {
+        match self {
+            Event::Frame(Frame::Message { to, .. }) => Some(*to),
+            Event::Frame(Frame::Request { replica, .. })
+            | Event::Timer { replica, .. }
+            | Event::Synced { replica, .. }
+            | Event::Peer { replica, .. } => Some(*replica),
+            Event::Frame(Frame::Response { .. })
+            | Event::Connected { .. }
+            | Event::ClientsLost { .. }
+            | Event::Wake(_) => None,
+        }
+    }
+}
+
+impl<M: Mode> Simulation<M> {
+    pub(super) fn start_all(&mut self) {
+        let ids: Vec<ReplicaId> = self.topology.replica_ids().collect();
+        for &id in &ids {
+            self.start(id, Recovered::Nothing);
+        }
+        for &a in &ids {
+            for &b in ids.iter().filter(|&&b| b > a) {
+                self.carry_out_connected((a, b), self.epochs.of(a, b));
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, id: ReplicaId, recovered: Recovered) {
+        let now = self.now;
+        self.open_batch(id, None);
+        self.nodes[id.index()].call(now, |replica, now, out| {
+            replica.on_start(now, recovered, out);
+        });
+        self.end_batches();
+    }
+
+    pub(super) fn carry_out(&mut self, key: EventKey, event: EventOf<M>) {
+        if let Some(id) = event.replica()
+            && let Some(waiting) = &mut self.nodes[id.index()].paused
+        {
+            waiting.push((key, event));
+            return;
+        }
+        match event {
+            Event::Frame(frame) => self.carry_out_frame(frame),
+            Event::Timer {
+                replica,
+                incarnation,
+                timer,
+            } => self.carry_out_timer(key, (replica, incarnation), timer),
+            Event::Synced {
+                replica,
+                incarnation,
+                sync,
+            } => {
+                // A process that died meanwhile takes what was not yet safe with it.
+                let node = &self.nodes[replica.index()];
+                if node.incarnation == incarnation && node.replica.is_some() {
+                    self.carry_out_synced(replica, sync);
+                }
+            }
+            Event::Connected { pair, epoch } => self.carry_out_connected(pair, epoch),
+            Event::Peer {
+                replica,
+                peer,
+                state,
+                epoch,
+            } => self.carry_out_peer(replica, peer, (state, epoch)),
+            Event::ClientsLost { region, replica } => {
+                self.tell(OccurrenceKind::ConnectionLost { region, replica });
+            }
+            Event::Wake(token) => self.tell(OccurrenceKind::Wake(token)),
+        }
+    }
+
+    fn carry_out_frame(&mut self, frame: FrameOf<M>) {
+        match frame {
+            Frame::Message {
+                from,
+                to,
+                epoch,
+                message,
+                cause,
+            } => {
+                let connected = self.nodes[to.index()].connected[from.index()];
+                if connected == Some(epoch) && self.epochs.of(from, to) == epoch {
+                    let input = self.tracer.add(self.now, cause, || TraceKind::Delivered {
+                        from,
+                        to,
+                        name: name_of(&message),
+                    });
+                    self.open_batch(to, input);
+                    let now = self.now;
+                    self.nodes[to.index()].call(now, |replica, now, out| {
+                        replica.on_message(now, from, message, out);
+                    });
+                }
+            }
+            Frame::Request {
+                client,
+                replica,
+                request,
+                cause,
+            } => self.carry_out_request(replica, request, (client.region, cause)),
+            Frame::Response {
+                client,
+                replica,
+                operation,
+                outcome,
+                cause,
+            } => {
+                self.tracer.add(self.now, cause, || TraceKind::Answered {
+                    region: client.region,
+                    from: replica,
+                    operation,
+                });
+                self.tell(OccurrenceKind::Reply {
+                    client,
+                    replica,
+                    operation,
+                    outcome,
+                });
+            }
+        }
+    }
+
+    fn carry_out_request(
+        &mut self,
+        id: ReplicaId,
+        request: Request,
+        (region, cause): (RegionIndex, Option<TraceId>),
+    ) {
+        let operation = request.id;
+        if self.nodes[id.index()].replica.is_none() {
+            // Nobody listens: the connection is refused, so the request has no effect.
+            self.respond(id, operation, Outcome::Fail(ErrorKind::NotReady));
+            return;
+        }
+        let kind = request.operation.kind();
+        let input = self.tracer.add(self.now, cause, || TraceKind::Request {
+            at_replica: id,
+            region,
+            operation,
+            kind,
+        });
+        self.open_batch(id, input);
+        let now = self.now;
+        self.nodes[id.index()].call(now, |replica, now, out| {
+            replica.on_request(now, request, out);
+        });
+    }
+
+    fn carry_out_timer(&mut self, key: EventKey, life: (ReplicaId, u32), timer: TimerOf<M>) {
+        let (id, incarnation) = life;
+        let node = &mut self.nodes[id.index()];
+        if node.incarnation != incarnation || node.replica.is_none() {
+            return;
+        }
+        match node.timers.on_event(timer, key) {
+            TimerEvent::Stale => {}
+            TimerEvent::PutOff(later) => {
+                let event = Event::Timer {
+                    replica: id,
+                    incarnation,
+                    timer,
+                };
+                self.queue.push_reserved(later, event);
+            }
+            TimerEvent::Due => {
+                let input = self.tracer.add(self.now, None, || TraceKind::Timer {
+                    at_replica: id,
+                    name: name_of(&timer),
+                });
+                self.open_batch(id, input);
+                let now = self.now;
+                self.nodes[id.index()].call(now, |replica, now, out| {
+                    replica.on_timer(now, timer, out);
+                });
+            }
+        }
+    }
+
+    pub(super) fn carry_out_synced(&mut self, id: ReplicaId, sync: Sync) {
+        let Sync {
+            token,
+            records,
+            cause,
+        } = sync;
+        let input = self
+            .tracer
+            .add(self.now, cause, || TraceKind::Persisted { at_replica: id });
+        self.nodes[id.index()].storage.keep(records);
+        self.open_batch(id, input);
+        let now = self.now;
+        self.nodes[id.index()].call(now, |replica, now, out| {
+            replica.on_persisted(now, token, out);
+        });
+    }
+
+    fn carry_out_connected(&mut self, pair: (ReplicaId, ReplicaId), epoch: Epoch) {
+        let (a, b) = pair;
+        let both_live = [a, b]
+            .iter()
+            .all(|id| self.nodes[id.index()].replica.is_some());
+        if !both_live || self.epochs.of(a, b) != epoch {
+            return;
+        }
+        for (replica, peer) in [(a, b), (b, a)] {
+            let event = Event::Peer {
+                replica,
+                peer,
+                state: PeerState::Up,
+                epoch,
+            };
+            self.queue.push(self.now, event);
+        }
+    }
+
+    fn carry_out_peer(&mut self, id: ReplicaId, peer: ReplicaId, news: (PeerState, Epoch)) {
+        let (state, epoch) = news;
+        let connected = &mut self.nodes[id.index()].connected[peer.index()];
+        match state {
+            PeerState::Up if self.epochs.of(id, peer) == epoch => *connected = Some(epoch),
+            PeerState::Down if *connected == Some(epoch) => *connected = None,
+            // The news are of an epoch that has passed meanwhile.
+            PeerState::Up | PeerState::Down => return,
+        }
+        self.open_batch(id, None);
+        let now = self.now;
+        self.nodes[id.index()].call(now, |replica, now, out| {
+            replica.on_peer(now, peer, state, out);
+        });
+    }
+}
