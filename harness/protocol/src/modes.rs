@@ -32,7 +32,9 @@ macro_rules! modes {
     };
 }
 
-modes! {}
+modes! {
+    crate::quorum::raft::Raft,
+}
 
 fn describes<M: Mode>(spec: &ModeSpec) -> bool {
     M::DESCRIPTIONS

@@ -1,1 +1,9 @@
 //! Quorum modes.
+
+mod installed;
+pub mod raft;
+#[cfg(test)]
+mod test_network;
+#[cfg(test)]
+mod test_suite;
+pub mod timeouts;
