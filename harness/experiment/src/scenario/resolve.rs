@@ -348,13 +348,7 @@ mod tests {
                 date: "2026-01".to_owned(),
                 method: "assumed".to_owned(),
             },
-            regions
-                .iter()
-                .map(|name| Region {
-                    name: (*name).to_owned(),
-                    place: String::new(),
-                })
-                .collect(),
+            regions.iter().map(|name| Region::named(*name)).collect(),
             links.collect(),
         )
     }
