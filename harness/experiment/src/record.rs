@@ -4,7 +4,11 @@
 //! [`RunRecord::calibration`]; everything else of a run in virtual time is a function of scenario
 //! and seed.
 
+mod directory;
+mod interval_log;
+mod names;
 mod recorder;
+mod support;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +26,13 @@ use crate::random::Seed;
 use crate::scenario::Scenario;
 use crate::time::Time;
 
+pub use directory::{DirectoryError, RunDirectory};
+pub use names::{file_stem, run_name};
 pub use recorder::{Completion, Recorder};
+pub use support::{
+    REPORTED_QUANTILES, TAIL_COUNT_MIN, highest_reported_quantile, percentile_support,
+    supports_quantile,
+};
 
 /// The version of the record's form. A reader refuses a newer one.
 pub const RECORD_VERSION: u32 = 1;
@@ -46,6 +56,34 @@ pub struct RunRecord {
     pub environment: Environment,
     /// One per mode that ran.
     pub modes: Vec<ModeRecord>,
+}
+
+impl RunRecord {
+    /// Returns a copy without the histories of its modes, which are stored apart.
+    pub fn without_histories(&self) -> RunRecord {
+        let without_history = |mode: &ModeRecord| ModeRecord {
+            mode: mode.mode.clone(),
+            paths: mode.paths.clone(),
+            leaders: mode.leaders.clone(),
+            window_start: mode.window_start,
+            window: mode.window,
+            regions: mode.regions.clone(),
+            traffic: mode.traffic.clone(),
+            load: mode.load.clone(),
+            warnings: mode.warnings.clone(),
+            history: None,
+        };
+        RunRecord {
+            record_version: self.record_version,
+            scenario: self.scenario.clone(),
+            backend: self.backend,
+            seed: self.seed,
+            complete: self.complete,
+            calibration: self.calibration.clone(),
+            environment: self.environment.clone(),
+            modes: self.modes.iter().map(without_history).collect(),
+        }
+    }
 }
 
 /// Where a scenario runs.

@@ -66,7 +66,7 @@ impl FromStr for DurationText {
         let digits: u128 = format!("0{fraction}").parse().map_err(|_| too_long())?;
         let scaled = digits * u128::from(unit_ns);
         let divisor = 10u128.pow(fraction.len() as u32);
-        if scaled % divisor != 0 {
+        if !scaled.is_multiple_of(divisor) {
             return Err(error("it is finer than a nanosecond"));
         }
         let total = whole_ns
@@ -90,7 +90,7 @@ impl fmt::Display for DurationText {
             } else {
                 (unit_ns / 1000).max(1)
             };
-            if total >= unit_ns && total % finest == 0 {
+            if total >= unit_ns && total.is_multiple_of(finest) {
                 let thousandths = (total % unit_ns) * 1000 / unit_ns;
                 write!(formatter, "{}", total / unit_ns)?;
                 if thousandths > 0 {

@@ -75,11 +75,11 @@ pub enum ScenarioError {
     },
     /// Keeping the history would take too much memory.
     #[error(
-        "history of about {operations} operations a mode exceeds the limit of {limit}; \
-         shorten durations.measured, lower the rate, or leave history off"
+        "a history of about {operations} operations over all modes exceeds the limit of {limit}; \
+         shorten durations.measured, lower the rate, run fewer modes or leave history off"
     )]
     HistoryTooLarge {
-        /// The operations due in one mode's window.
+        /// The operations due in the windows of all modes.
         operations: u64,
         /// The limit.
         limit: u64,
