@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use longhaul_analysis::{Analysis, Route, analyse, floor};
+use longhaul_analysis::{Analysis, Route, floor};
 use longhaul_experiment::histogram::Histogram;
 use longhaul_experiment::profile::{Link, Region, Source};
 use longhaul_experiment::record::{
@@ -69,12 +69,6 @@ pub struct Shape {
     pub failures: u64,
 }
 
-/// Returns the analysis of a made-up run.
-pub fn analysis(shape: Shape) -> Analysis {
-    let record = record(shape);
-    analyse(&record)
-}
-
 /// Returns a made-up run's record.
 pub fn record(shape: Shape) -> RunRecord {
     let topology = topology(shape.regions);
@@ -119,6 +113,30 @@ pub fn record(shape: Shape) -> RunRecord {
         },
         modes,
     }
+}
+
+/// Repeats an analysis' modes and client regions under the names of further ones: layouts of any
+/// size, at no cost.
+pub fn repeated(mut analysis: Analysis, modes: usize, regions: usize) -> Analysis {
+    fn fill<T: Clone>(list: &mut Vec<T>, length: usize, rename: impl Fn(&mut T, usize)) {
+        *list = list.iter().cycle().take(length).cloned().collect();
+        list.iter_mut()
+            .enumerate()
+            .for_each(|(index, one)| rename(one, index));
+    }
+    fill(&mut analysis.summary.modes, modes, |mode, index| {
+        mode.mode = MODES[index].to_owned();
+        fill(&mut mode.regions, regions, |region, index| {
+            region.region = REGIONS[index].0.to_owned();
+        });
+    });
+    fill(&mut analysis.curves.modes, modes, |mode, index| {
+        mode.mode = MODES[index].to_owned();
+        fill(&mut mode.regions, regions, |region, index| {
+            region.region = REGIONS[index].0.to_owned();
+        });
+    });
+    analysis
 }
 
 fn topology(regions: usize) -> Topology {

@@ -7,6 +7,7 @@ mod columns;
 
 use longhaul_analysis::{Analysis, ModeSummary, OperationSummary, RegionSummary, Summary};
 
+use crate::chart::page;
 use columns::{Layout, Row};
 
 /// How a table is printed.
@@ -73,19 +74,15 @@ pub fn table(analysis: &Analysis, options: &TableOptions) -> String {
 
 fn what_was_run(summary: &Summary) -> String {
     let scenario = &summary.scenario;
-    let workload = &scenario.workload;
-    let load = match workload.rate_ops {
-        Some(rate) => format!("{} {rate} operations/s per region", workload.arrivals),
-        None => format!("{} loop", workload.arrivals),
-    };
     format!(
-        "longhaul {}, scenario {}, profile {}, backend {}, seed {}: {load}, measured for {} s; \
+        "longhaul {}, scenario {}, profile {}, backend {}, seed {}: {}, measured for {} s; \
          replicas in {}",
         summary.environment.longhaul_version,
         scenario.name,
         scenario.profile,
         summary.backend.name(),
         summary.seed,
+        page::load(&scenario.workload),
         scenario.measured_s,
         scenario.replicas.join(", "),
     )
@@ -139,7 +136,21 @@ impl Page<'_> {
         let name = self.painted("1", &mode.mode);
         self.text.push_str(&name);
         self.text.push('\n');
-        let mut facts = vec![format!("goodput {:.1} operations/s", mode.goodput_ops)];
+        let operations = || {
+            let regions = mode.regions.iter();
+            regions.flat_map(|region| region.writes.iter().chain(&region.reads))
+        };
+        let due: u64 = operations().map(|one| one.due).sum();
+        let ok: u64 = operations().map(|one| one.ok).sum();
+        let share = if ok == due {
+            format!("all {due} due succeeded")
+        } else {
+            format!("{ok} of {due} due succeeded")
+        };
+        let mut facts = vec![format!(
+            "goodput {:.1} operations/s, {share}",
+            mode.goodput_ops
+        )];
         match mode.leaders.as_slice() {
             [] => facts.push("no leader".to_owned()),
             [leader] => facts.push(format!("leader {}", leader.region)),
@@ -272,12 +283,16 @@ mod tests {
         failures: 0,
     };
 
-    fn at_width(shape: Shape, width: usize) -> String {
+    fn analysed(shape: Shape) -> Analysis {
+        longhaul_analysis::analyse(&synthetic::record(shape))
+    }
+
+    fn at_width(analysis: &Analysis, width: usize) -> String {
         let options = TableOptions {
             width,
             ..TableOptions::default()
         };
-        let text = table(&synthetic::analysis(shape), &options);
+        let text = table(analysis, &options);
         for line in text.lines() {
             assert!(line.chars().count() <= width, "{width}: {line}");
             assert_eq!(line.trim_end(), line);
@@ -287,12 +302,12 @@ mod tests {
 
     #[test]
     fn a_healthy_run_at_100_columns() {
-        insta::assert_snapshot!(at_width(SHAPE, 100));
+        insta::assert_snapshot!(at_width(&analysed(SHAPE), 100));
     }
 
     #[test]
     fn a_healthy_run_at_80_columns() {
-        insta::assert_snapshot!(at_width(SHAPE, 80));
+        insta::assert_snapshot!(at_width(&analysed(SHAPE), 80));
     }
 
     #[test]
@@ -302,7 +317,7 @@ mod tests {
             failures: 30,
             ..SHAPE
         };
-        insta::assert_snapshot!(at_width(shape, 100));
+        insta::assert_snapshot!(at_width(&analysed(shape), 100));
     }
 
     #[test]
@@ -311,25 +326,24 @@ mod tests {
             failures: 600,
             ..SHAPE
         };
-        insta::assert_snapshot!(at_width(shape, 80));
+        insta::assert_snapshot!(at_width(&analysed(shape), 80));
     }
 
     #[test]
     fn a_wide_terminal_shows_every_column() {
-        insta::assert_snapshot!(at_width(SHAPE, 130));
+        insta::assert_snapshot!(at_width(&analysed(SHAPE), 130));
     }
 
     #[test]
     fn nineteen_regions_and_twelve_modes_keep_to_the_width() {
         let shape = Shape {
-            modes: 12,
-            regions: 19,
-            due: 200,
             failures: 100,
             reads: 0.2,
+            ..SHAPE
         };
-        at_width(shape, 80);
-        at_width(shape, 100);
+        let analysis = synthetic::repeated(analysed(shape), 12, 19);
+        at_width(&analysis, 80);
+        at_width(&analysis, 100);
     }
 
     #[test]
@@ -339,14 +353,14 @@ mod tests {
             colour: true,
             ..TableOptions::default()
         };
-        let text = table(&synthetic::analysis(SHAPE), &options);
+        let text = table(&analysed(SHAPE), &options);
         assert_eq!(text.matches("  service").count(), 9);
         assert!(text.contains("\u{1b}[1mquorum:raft\u{1b}[0m"));
     }
 
     #[test]
     fn an_analysis_without_modes_is_a_table() {
-        let mut analysis = synthetic::analysis(SHAPE);
+        let mut analysis = analysed(SHAPE);
         analysis.summary.modes.clear();
         analysis.curves.modes.clear();
         assert!(table(&analysis, &TableOptions::default()).contains("scenario default"));

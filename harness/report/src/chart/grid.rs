@@ -73,7 +73,11 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
         }
     }
     let bottom = top + modes.len() as f64 * CELL.1;
-    let bottom = legend(&mut scene, (left, bottom + 14.0), &scale);
+    let cells = modes.iter().flat_map(|mode| &mode.regions);
+    let marked = cells
+        .filter_map(|region| shown.in_summary(region))
+        .any(|one| one.too_few.contains(&Percentile::P99));
+    let bottom = legend(&mut scene, (left, bottom + 14.0), &scale, marked);
     page::footer(&mut scene, bottom, &analysis.summary);
     scene
 }
@@ -112,41 +116,32 @@ fn draw_cell(
     scene.text_centred((x, y + 11.0), figure(Percentile::P99), TAIL.colour(ink));
 }
 
-/// The colours of medians, logarithmic between the least and the largest.
+/// The colours of medians: by square root from zero to the largest, which tells both 10 from 30
+/// and 200 from 300 ms apart.
 struct HeatScale {
-    low_ms: f64,
     high_ms: f64,
 }
 
 impl HeatScale {
     fn new(modes: &[ModeSummary], shown: Shown) -> HeatScale {
-        let (mut low_ms, mut high_ms) = (f64::INFINITY, 0.0f64);
         let regions = modes.iter().flat_map(|mode| &mode.regions);
         let medians = regions.filter_map(|region| shown.in_summary(region)?.latency_ms.p50);
-        for median in medians.filter(|median| *median > 0.0) {
-            (low_ms, high_ms) = (low_ms.min(median), high_ms.max(median));
+        HeatScale {
+            high_ms: medians.fold(0.0, f64::max),
         }
-        if high_ms <= 0.0 {
-            (low_ms, high_ms) = (1.0, 1.0);
-        }
-        HeatScale { low_ms, high_ms }
     }
 
     fn colour(&self, latency_ms: f64) -> Colour {
-        let range = (self.high_ms / self.low_ms).ln();
-        if range < 0.01 {
-            return theme::heat(0.3);
-        }
-        theme::heat((latency_ms.max(self.low_ms) / self.low_ms).ln() / range)
+        theme::heat((latency_ms / self.high_ms.max(1e-6)).max(0.0).sqrt())
     }
 
     fn at(&self, share: f64) -> f64 {
-        self.low_ms * (self.high_ms / self.low_ms).powf(share)
+        self.high_ms * share * share
     }
 }
 
 /// Draws the colour bar and what a cell shows, and returns where they end.
-fn legend(scene: &mut Scene, (left, top): Point, scale: &HeatScale) -> f64 {
+fn legend(scene: &mut Scene, (left, top): Point, scale: &HeatScale, marked: bool) -> f64 {
     const BAR: (f64, f64) = (200.0, 10.0);
     let steps = 50;
     for step in 0..steps {
@@ -162,15 +157,24 @@ fn legend(scene: &mut Scene, (left, top): Point, scale: &HeatScale) -> f64 {
     let anchors = [Anchor::Start, Anchor::Middle, Anchor::End];
     for (share, anchor) in [0.0, 0.5, 1.0].into_iter().zip(anchors) {
         let at = (left + BAR.0 * share, top + BAR.1 + 14.0);
-        let label = short_ms(scale.at(share));
+        let label = match share {
+            0.0 => "0 ms".to_owned(),
+            _ => short_ms(scale.at(share)),
+        };
         scene.text(at, label, SMALL.anchor(anchor));
     }
-    let text = "Large: p50 of all operations due, which also sets the colour (logarithmic). \
-                Small: p99. * fewer than 10 operations beyond.";
+    let mark = if marked {
+        " * fewer than 10 operations beyond: do not compare."
+    } else {
+        ""
+    };
+    let text = format!(
+        "Large: p50 of all operations due, which sets the colour (by square root). Small: p99.{mark}"
+    );
     let at = (left + BAR.0 + 24.0, top - 5.0);
     if scene.width - at.0 > 320.0 {
-        page::paragraph(scene, at, text, SMALL).max(top + BAR.1 + 18.0)
+        page::paragraph(scene, at, &text, SMALL).max(top + BAR.1 + 18.0)
     } else {
-        page::paragraph(scene, (MARGIN, top + BAR.1 + 22.0), text, SMALL)
+        page::paragraph(scene, (MARGIN, top + BAR.1 + 22.0), &text, SMALL)
     }
 }

@@ -1,6 +1,7 @@
 //! What surrounds a chart: title, what was run, doubts, and the line that makes it repeatable.
 
 use longhaul_analysis::Summary;
+use longhaul_analysis::scenario::WorkloadSummary;
 
 use crate::font::{self, Face};
 use crate::scene::{Colour, Point, Scene, TextStyle};
@@ -50,14 +51,6 @@ pub fn paragraph(scene: &mut Scene, (left, top): Point, text: &str, style: TextS
 fn what_was_run(summary: &Summary) -> String {
     let scenario = &summary.scenario;
     let workload = &scenario.workload;
-    let load = match (workload.rate_ops, workload.in_flight) {
-        (Some(rate), _) => format!(
-            "{} {rate} operations/s per client region",
-            workload.arrivals
-        ),
-        (None, Some(in_flight)) => format!("closed loop of {in_flight} per connection"),
-        (None, None) => workload.arrivals.clone(),
-    };
     let reads = match workload.read_share {
         share if share > 0.0 => format!(", {:.0}% reads", 100.0 * share),
         _ => String::new(),
@@ -67,12 +60,25 @@ fn what_was_run(summary: &Summary) -> String {
         faults => format!(" · faults: {}", faults.join(", ")),
     };
     format!(
-        "{} · replicas in {} · preferred leader in {} · {load}{reads} · measured for {} s{faults}",
+        "{} · replicas in {} · preferred leader in {} · {}{reads} · measured for {} s{faults}",
         scenario.profile,
         scenario.replicas.join(", "),
         scenario.leader,
+        load(workload),
         scenario.measured_s,
     )
+}
+
+/// Describes how operations arrive.
+pub fn load(workload: &WorkloadSummary) -> String {
+    match (workload.rate_ops, workload.in_flight) {
+        (Some(rate), _) if workload.arrivals == "poisson" => {
+            format!("Poisson arrivals, {rate} operations/s per client region")
+        }
+        (Some(rate), _) => format!("constant rate, {rate} operations/s per client region"),
+        (None, Some(in_flight)) => format!("closed loop, {in_flight} in flight per connection"),
+        (None, None) => workload.arrivals.clone(),
+    }
 }
 
 /// Everything that a reader needs to run it again, and the machine that it ran on.

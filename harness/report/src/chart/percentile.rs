@@ -97,7 +97,7 @@ fn axis_titles(scene: &mut Scene, panel: &Panel) -> f64 {
         style.upwards(),
     );
     let baseline = frame.bottom() + 36.0;
-    let text = "percentile of all operations due, in equal steps of 1/(1 − p)";
+    let text = "percentile of all operations due, logarithmic in 1/(1 − p)";
     scene.text((frame.middle().0, baseline), text, style);
     baseline
 }

@@ -60,7 +60,13 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
         draw(&mut scene, &panel, region, lines);
     }
     let bottom = top + rows as f64 * cell.1;
-    axis_titles(&mut scene, (top + ABOVE, bottom - BELOW), latencies);
+    let plots = Rectangle {
+        left: MARGIN + axis_title + LEFT,
+        top: top + ABOVE,
+        width: columns as f64 * cell.0 - LEFT - RIGHT,
+        height: rows as f64 * cell.1 - ABOVE - BELOW,
+    };
+    axis_titles(&mut scene, plots, latencies);
     let key_at = (MARGIN + axis_title + LEFT, bottom + 34.0);
     let lines: Vec<Line<'_>> = all.into_iter().flatten().collect();
     let bottom = panel::key(&mut scene, key_at, &lines);
@@ -127,7 +133,7 @@ fn names(scene: &mut Scene, top: f64, analysis: &Analysis, shown: Shown) -> f64 
     y + 10.0
 }
 
-fn axis_titles(scene: &mut Scene, (top, bottom): (f64, f64), latencies: LatencyAxis) {
+fn axis_titles(scene: &mut Scene, plots: Rectangle, latencies: LatencyAxis) {
     let style = NAME.colour(Colour::GREY).anchor(Anchor::Middle);
     let scale = if latencies.is_logarithmic() {
         ", logarithmic"
@@ -135,10 +141,12 @@ fn axis_titles(scene: &mut Scene, (top, bottom): (f64, f64), latencies: LatencyA
         ""
     };
     scene.text_centred(
-        (MARGIN + 6.0, (top + bottom) / 2.0),
+        (MARGIN + 6.0, plots.middle().1),
         format!("latency, ms{scale}"),
         style.upwards(),
     );
-    let text = "percentile of all operations due, in equal steps of 1/(1 − p)";
-    scene.text((scene.width / 2.0, bottom + BELOW + 18.0), text, style);
+    // A single panel is narrower than its title, which then begins at the page's margin.
+    let text = "percentile of all operations due, logarithmic in 1/(1 − p)";
+    let x = plots.middle().0.max(MARGIN + style.width(text) / 2.0);
+    scene.text((x, plots.bottom() + BELOW + 18.0), text, style);
 }

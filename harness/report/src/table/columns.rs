@@ -209,7 +209,12 @@ impl Layout {
     /// Returns the lines of one block of rows.
     pub fn render(&self, header: &str, rows: &[Row]) -> Vec<String> {
         let mut lines = Vec::new();
-        for columns in &self.tables {
+        let all_succeeded = rows.iter().all(|row| row.all_succeeded);
+        for (index, columns) in self.tables.iter().enumerate() {
+            // Counts that say nothing but that all succeeded need no table of their own.
+            if index > 0 && all_succeeded {
+                continue;
+            }
             let mut table = Table::new();
             table.load_style(NOTHING);
             let mut head = vec![header];
