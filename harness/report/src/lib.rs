@@ -1,1 +1,19 @@
-//! placeholder
+//! Pure renderers from an analysis to what people read.
+//!
+//! 1. [`table()`]: the terminal's table;
+//! 2. [`charts`]: percentile curves and the grid of medians, each as SVG and PNG from one
+//!    [`scene`]; [`chart`] holds their layouts and [`render`] the two outputs.
+//!
+//! Nothing here runs anything, reads a clock or writes a file.
+
+pub mod chart;
+pub mod font;
+pub mod render;
+pub mod scene;
+pub mod table;
+
+#[cfg(test)]
+mod synthetic;
+
+pub use chart::{Chart, charts};
+pub use table::{TableOptions, table};

@@ -1,0 +1,252 @@
+//! Charts of an analysis.
+//!
+//! [`percentile`] draws latency by percentile for all clients together, [`regions`] the same for
+//! each client region, [`grid`] the medians of each mode and region; [`axis`], [`theme`] and
+//! [`page`] are what they share.
+
+pub mod axis;
+pub mod grid;
+pub mod page;
+pub mod panel;
+pub mod percentile;
+pub mod regions;
+pub mod theme;
+
+use longhaul_analysis::{
+    Analysis, Curve, ModeCurves, OperationSummary, RegionCurves, RegionSummary,
+};
+
+use crate::render;
+use crate::scene::Scene;
+
+/// A finished chart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chart {
+    /// Its name, fit for a file name without extension.
+    pub name: String,
+    /// As SVG.
+    pub svg: String,
+    /// As PNG, two pixels per CSS pixel.
+    pub png: Vec<u8>,
+}
+
+/// Which operations a chart shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All that change the store.
+    Writes,
+    /// Reads.
+    Reads,
+}
+
+impl Shown {
+    /// Returns the word for one of them, for titles.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Shown::Writes => "write",
+            Shown::Reads => "read",
+        }
+    }
+
+    pub(crate) fn of_mode(self, curves: &ModeCurves) -> Option<&Curve> {
+        match self {
+            Shown::Writes => curves.writes.as_ref(),
+            Shown::Reads => curves.reads.as_ref(),
+        }
+    }
+
+    pub(crate) fn of_region(self, curves: &RegionCurves) -> Option<&Curve> {
+        match self {
+            Shown::Writes => curves.writes.as_ref(),
+            Shown::Reads => curves.reads.as_ref(),
+        }
+    }
+
+    pub(crate) fn model_of(self, curves: &RegionCurves) -> Option<&Curve> {
+        match self {
+            Shown::Writes => curves.write_model.as_ref(),
+            Shown::Reads => curves.read_model.as_ref(),
+        }
+    }
+
+    pub(crate) fn in_summary(self, region: &RegionSummary) -> Option<&OperationSummary> {
+        match self {
+            Shown::Writes => region.writes.as_ref(),
+            Shown::Reads => region.reads.as_ref(),
+        }
+    }
+}
+
+/// Draws all charts of an analysis: for writes, and for reads where there were any, latency by
+/// percentile over all clients, the same per client region, and the grid of medians.
+///
+/// It takes about a tenth of a second per chart, most of it for the PNG.
+pub fn charts(analysis: &Analysis) -> Vec<Chart> {
+    let finish = |(name, scene): (String, Scene)| Chart {
+        name,
+        svg: render::svg(&scene),
+        png: render::png(&scene),
+    };
+    scenes(analysis).into_iter().map(finish).collect()
+}
+
+/// Lays out all charts of an analysis, by name.
+pub fn scenes(analysis: &Analysis) -> Vec<(String, Scene)> {
+    let mut scenes = Vec::new();
+    for shown in [Shown::Writes, Shown::Reads] {
+        let modes = &analysis.curves.modes;
+        if !modes.iter().any(|mode| shown.of_mode(mode).is_some()) {
+            continue;
+        }
+        let name = shown.name();
+        scenes.push((
+            format!("{name}-latency-by-percentile"),
+            percentile::scene(analysis, shown),
+        ));
+        scenes.push((
+            format!("{name}-latency-by-region"),
+            regions::scene(analysis, shown),
+        ));
+        scenes.push((format!("{name}-latency-grid"), grid::scene(analysis, shown)));
+    }
+    scenes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{Rectangle, Shape as Drawn};
+    use crate::synthetic::{self, Shape};
+
+    const SHAPE: Shape = Shape {
+        modes: 2,
+        regions: 2,
+        due: 2000,
+        reads: 0.0,
+        failures: 0,
+    };
+
+    fn analysed(shape: Shape) -> Analysis {
+        longhaul_analysis::analyse(&synthetic::record(shape))
+    }
+
+    /// Checks that no text leaves the page or touches another, and that all points are numbers.
+    fn check(scenes: &[(String, Scene)]) {
+        for (name, scene) in scenes {
+            let page = Rectangle {
+                left: 0.0,
+                top: 0.0,
+                width: scene.width,
+                height: scene.height,
+            };
+            let texts = scene.texts();
+            for (index, (text, area)) in texts.iter().enumerate() {
+                let inside = area.left >= page.left
+                    && area.top >= page.top
+                    && area.right() <= page.right()
+                    && area.bottom() <= page.bottom();
+                assert!(inside, "{name}: '{text}' is cut off at {area:?}");
+                for (other, other_area) in &texts[..index] {
+                    let touch = area.overlaps(other_area);
+                    assert!(!touch, "{name}: '{text}' and '{other}' overlap");
+                }
+            }
+            for shape in &scene.shapes {
+                let points = match shape {
+                    Drawn::Line { points, .. } | Drawn::Polygon { points, .. } => &points[..],
+                    Drawn::Text { at, .. } => std::slice::from_ref(at),
+                };
+                for (x, y) in points {
+                    let inside = (0.0..=page.width).contains(x) && (0.0..=page.height).contains(y);
+                    assert!(inside, "{name}: a shape at ({x}, {y}) leaves the page");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_is_cut_off_or_overlaps_from_one_mode_and_region_to_twelve_and_nineteen() {
+        for failures in [0, 300] {
+            let analysis = analysed(Shape { failures, ..SHAPE });
+            for (modes, regions) in [(1, 1), (2, 4), (3, 5), (5, 9), (12, 19)] {
+                check(&scenes(&synthetic::repeated(
+                    analysis.clone(),
+                    modes,
+                    regions,
+                )));
+            }
+        }
+    }
+
+    #[test]
+    fn every_mode_and_region_is_named_and_doubts_are_shown() {
+        let mut analysis = analysed(SHAPE);
+        analysis.summary.unpublishable_because = vec!["the machine was 91% busy".to_owned()];
+        let scenes = scenes(&analysis);
+        check(&scenes);
+        let names: Vec<&str> = scenes.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "write-latency-by-percentile",
+                "write-latency-by-region",
+                "write-latency-grid"
+            ]
+        );
+        for (name, scene) in &scenes {
+            let texts: Vec<&str> = scene.texts().iter().map(|(text, _)| *text).collect();
+            let says = |part: &str| texts.iter().any(|text| text.contains(part));
+            for part in ["quorum:raft", "leader-follower:async", "seed 1", "91% busy"] {
+                assert!(says(part), "{name} does not say '{part}'");
+            }
+            assert!(says("ms"), "{name} has no unit");
+            if name != "write-latency-by-percentile" {
+                assert!(says("us-west-2"), "{name} does not name the region");
+            }
+            if name != "write-latency-grid" {
+                assert!(says("p99") && says("p50"), "{name} has no percentiles");
+            }
+        }
+    }
+
+    #[test]
+    fn reads_have_charts_of_their_own() {
+        let shape = Shape {
+            reads: 0.5,
+            ..SHAPE
+        };
+        let scenes = scenes(&analysed(shape));
+        assert_eq!(scenes.len(), 6);
+        assert!(scenes[3].0.starts_with("read-"));
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_succeeded_or_nothing_ran_is_drawn() {
+        let shape = Shape {
+            failures: 1000,
+            ..SHAPE
+        };
+        let mut analysis = analysed(shape);
+        check(&scenes(&analysis));
+        analysis.curves.modes.clear();
+        analysis.summary.modes.clear();
+        assert!(charts(&analysis).is_empty());
+    }
+
+    #[test]
+    fn charts_come_as_svg_with_a_view_box_and_as_png() {
+        let mut analysis = analysed(Shape {
+            modes: 1,
+            regions: 1,
+            ..SHAPE
+        });
+        analysis.curves.modes[0].mode = "a<b>&c".to_owned();
+        for chart in charts(&analysis) {
+            assert!(chart.svg.starts_with("<svg width="), "{}", chart.name);
+            assert!(chart.svg.contains("viewBox=\"0 0 "));
+            assert!(!chart.svg.contains("NaN") && !chart.svg.contains("a<b>"));
+            assert!(chart.svg.ends_with("</svg>\n"));
+            assert_eq!(&chart.png[..8], b"\x89PNG\r\n\x1a\n");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Axes: percentiles on the HdrHistogram scale, and latency, linear or logarithmic.
+
+use longhaul_analysis::Curve;
+
+/// The percentile axis: log 1/(1-p), so that each further nine takes as much room as the last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PercentileAxis {
+    /// The right end in nines: 2 is p99.
+    end: f64,
+}
+
+impl PercentileAxis {
+    /// Percentiles that get a grid line, with their labels.
+    const TICKS: [(f64, &str); 7] = [
+        (0.5, "50"),
+        (0.9, "90"),
+        (0.99, "99"),
+        (0.999, "99.9"),
+        (0.9999, "99.99"),
+        (0.99999, "99.999"),
+        (0.999999, "99.9999"),
+    ];
+
+    /// Returns an axis that holds every point of the curves, and at least p99.
+    pub fn fitting<'a>(curves: impl Iterator<Item = &'a Curve>) -> PercentileAxis {
+        let last = |curve: &Curve| curve.points.last().map(|point| nines(point.quantile));
+        let end = curves.filter_map(last).fold(2.05, f64::max);
+        PercentileAxis {
+            end: end.min(PercentileAxis::TICKS.len() as f64),
+        }
+    }
+
+    /// Returns where a quantile stands, 0 (left end) to 1.
+    pub fn position(&self, quantile: f64) -> f64 {
+        (nines(quantile) / self.end).clamp(0.0, 1.0)
+    }
+
+    /// Returns the grid lines: quantile and label, without the leading `p`.
+    pub fn ticks(&self) -> impl Iterator<Item = (f64, &'static str)> {
+        let end = self.end + 1e-9;
+        PercentileAxis::TICKS
+            .into_iter()
+            .filter(move |&(quantile, _)| nines(quantile) <= end)
+    }
+}
+
+/// Returns log10(1 / (1 - quantile)): 1 for p90, 2 for p99.
+fn nines(quantile: f64) -> f64 {
+    -(1.0 - quantile).max(1e-12).log10()
+}
+
+/// The latency axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LatencyAxis {
+    low_ms: f64,
+    high_ms: f64,
+    logarithmic: bool,
+}
+
+impl LatencyAxis {
+    /// The ratio of largest to smallest latency from which the axis is logarithmic.
+    const LOGARITHMIC_FROM: f64 = 12.0;
+
+    /// Returns an axis that holds every point and floor of the curves: linear from zero, or
+    /// logarithmic where linear would flatten the small ones.
+    pub fn fitting<'a>(curves: impl Iterator<Item = &'a Curve>) -> LatencyAxis {
+        let (mut low, mut high) = (f64::INFINITY, 0.0f64);
+        for curve in curves {
+            let points = curve.points.iter().map(|point| point.latency_ms);
+            let floors = curve.floors.iter().map(|floor| floor.floor_ms);
+            for latency in points.chain(floors).filter(|latency| *latency > 0.0) {
+                (low, high) = (low.min(latency), high.max(latency));
+            }
+        }
+        if high <= 0.0 {
+            (low, high) = (1.0, 1.0);
+        }
+        let logarithmic = high / low > LatencyAxis::LOGARITHMIC_FROM;
+        LatencyAxis {
+            low_ms: if logarithmic { low / 1.25 } else { 0.0 },
+            high_ms: high * if logarithmic { 1.25 } else { 1.06 },
+            logarithmic,
+        }
+    }
+
+    /// Says whether it is logarithmic.
+    pub const fn is_logarithmic(&self) -> bool {
+        self.logarithmic
+    }
+
+    /// Returns where a latency stands, 0 (lower end) to 1.
+    pub fn position(&self, latency_ms: f64) -> f64 {
+        let share = if self.logarithmic {
+            (latency_ms.max(self.low_ms) / self.low_ms).ln() / (self.high_ms / self.low_ms).ln()
+        } else {
+            latency_ms / self.high_ms
+        };
+        share.clamp(0.0, 1.0)
+    }
+
+    /// Returns the grid lines in milliseconds, about `wanted` of them.
+    pub fn ticks(&self, wanted: usize) -> Vec<f64> {
+        if self.logarithmic {
+            self.logarithmic_ticks(wanted)
+        } else {
+            self.linear_ticks(wanted)
+        }
+    }
+
+    fn linear_ticks(&self, wanted: usize) -> Vec<f64> {
+        let rough = self.high_ms / wanted.max(1) as f64;
+        let power = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 2.5, 5.0, 10.0]
+            .map(|factor| factor * power)
+            .into_iter()
+            .find(|step| *step >= rough)
+            .unwrap_or(rough);
+        (0..)
+            .map(|index| f64::from(index) * step)
+            .take_while(|tick| *tick <= self.high_ms)
+            .collect()
+    }
+
+    fn logarithmic_ticks(&self, wanted: usize) -> Vec<f64> {
+        // The richest of the usual sets of mantissas that has not too many ticks.
+        const SETS: [&[f64]; 3] = [&[1.0, 2.0, 5.0], &[1.0, 3.0], &[1.0]];
+        let ticks = |mantissas: &[f64]| -> Vec<f64> {
+            let decades = self.low_ms.log10().floor() as i32..=self.high_ms.log10().ceil() as i32;
+            decades
+                .flat_map(|decade| mantissas.iter().map(move |m| m * 10f64.powi(decade)))
+                .filter(|tick| (self.low_ms..=self.high_ms).contains(tick))
+                .collect()
+        };
+        let sets = SETS.map(ticks);
+        let fits = |ticks: &&Vec<f64>| ticks.len() <= wanted;
+        let fitting = sets.iter().find(fits).unwrap_or(&sets[2]);
+        // A decade or less may hold a single power of ten: the richest set then serves better.
+        if fitting.len() < 2 {
+            sets[0].clone()
+        } else {
+            fitting.clone()
+        }
+    }
+}
+
+/// Returns a latency in milliseconds as short as three digits allow, without unit.
+pub fn short_ms(latency_ms: f64) -> String {
+    let decimals = match latency_ms.abs() {
+        value if value >= 99.95 => 0,
+        value if value >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{latency_ms:.decimals$}")
+}
+
+/// Returns a tick's label: no more decimals than it needs.
+pub fn tick_label(tick_ms: f64) -> String {
+    let rounded = (tick_ms * 1e6).round() / 1e6;
+    format!("{rounded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul_analysis::CurvePoint;
+
+    use super::*;
+
+    fn curve(latencies: &[f64]) -> Curve {
+        let point = |&latency_ms| CurvePoint {
+            quantile: 0.99,
+            latency_ms,
+        };
+        Curve {
+            points: latencies.iter().map(point).collect(),
+            ..Curve::default()
+        }
+    }
+
+    #[test]
+    fn each_nine_takes_the_same_room() {
+        let axis = PercentileAxis { end: 4.0 };
+        for (quantile, position) in [(0.0, 0.0), (0.9, 0.25), (0.99, 0.5), (0.9999, 1.0)] {
+            assert!((axis.position(quantile) - position).abs() < 1e-9);
+        }
+        let labels: Vec<_> = axis.ticks().map(|(_, label)| label).collect();
+        assert_eq!(labels, ["50", "90", "99", "99.9", "99.99"]);
+    }
+
+    #[test]
+    fn a_wide_range_is_logarithmic_and_a_narrow_one_starts_at_zero() {
+        let narrow = LatencyAxis::fitting([curve(&[20.0, 100.0])].iter());
+        assert!(!narrow.is_logarithmic());
+        assert_eq!(narrow.ticks(6), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
+        let wide = LatencyAxis::fitting([curve(&[0.5, 300.0])].iter());
+        assert!(wide.is_logarithmic());
+        assert_eq!(
+            wide.ticks(9),
+            [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0]
+        );
+        assert_eq!(wide.ticks(4), [1.0, 10.0, 100.0]);
+    }
+
+    #[test]
+    fn axes_without_curves_are_still_axes() {
+        let axis = LatencyAxis::fitting(std::iter::empty());
+        assert!(axis.position(1.0).is_finite());
+        assert!(!axis.ticks(5).is_empty());
+        assert!(PercentileAxis::fitting(std::iter::empty()).ticks().count() >= 3);
+    }
+
+    #[test]
+    fn short_figures_keep_three_digits() {
+        let figures = [0.5, 9.994, 20.48, 99.96, 246.7].map(short_ms);
+        assert_eq!(figures, ["0.50", "9.99", "20.5", "100", "247"]);
+    }
+}

@@ -1,0 +1,150 @@
+//! What surrounds a chart: title, what was run, doubts, and the line that makes it repeatable.
+
+use longhaul_analysis::Summary;
+use longhaul_analysis::scenario::WorkloadSummary;
+
+use crate::font::{self, Face};
+use crate::scene::{Colour, Point, Scene, TextStyle};
+
+/// The margin of every page.
+pub const MARGIN: f64 = 20.0;
+
+const TITLE: TextStyle = TextStyle::new(18.0).bold();
+const SUBTITLE: TextStyle = TextStyle::new(12.0).colour(Colour::GREY);
+const ALARM: TextStyle = TextStyle::new(12.0).colour(Colour::ALARM).bold();
+const FOOTER: TextStyle = TextStyle::new(10.0).colour(Colour::GREY);
+
+/// Draws the heading from the top of the page and returns where it ends.
+pub fn heading(scene: &mut Scene, title: &str, summary: &Summary) -> f64 {
+    let mut bottom = MARGIN;
+    bottom = paragraph(scene, (MARGIN, bottom), title, TITLE);
+    bottom = paragraph(
+        scene,
+        (MARGIN, bottom + 2.0),
+        &what_was_run(summary),
+        SUBTITLE,
+    );
+    if let Some(reason) = summary.unpublishable_because.first() {
+        let text = format!("Not for publication: {reason}.");
+        bottom = paragraph(scene, (MARGIN, bottom + 2.0), &text, ALARM);
+    }
+    bottom + 6.0
+}
+
+/// Draws the footer from `top` on, and sets the page's height to end below it.
+pub fn footer(scene: &mut Scene, top: f64, summary: &Summary) {
+    let bottom = paragraph(scene, (MARGIN, top + 8.0), &repeatable(summary), FOOTER);
+    scene.height = (bottom + MARGIN / 2.0).ceil();
+}
+
+/// Draws a text wrapped to the page's width below a point and returns where it ends.
+pub fn paragraph(scene: &mut Scene, (left, top): Point, text: &str, style: TextStyle) -> f64 {
+    let limit = scene.width - left - MARGIN;
+    let mut bottom = top;
+    for line in font::wrap(text, style.size, style.face, limit) {
+        bottom += style.size * 1.4;
+        scene.text((left, bottom - style.size * 0.35), line, style);
+    }
+    bottom
+}
+
+fn what_was_run(summary: &Summary) -> String {
+    let scenario = &summary.scenario;
+    let workload = &scenario.workload;
+    let reads = match workload.read_share {
+        share if share > 0.0 => format!(", {:.0}% reads", 100.0 * share),
+        _ => String::new(),
+    };
+    let faults = match scenario.faults.as_slice() {
+        [] => String::new(),
+        faults => format!(" · faults: {}", faults.join(", ")),
+    };
+    format!(
+        "{} · replicas in {} · preferred leader in {} · {}{reads} · measured for {} s{faults}",
+        scenario.profile,
+        scenario.replicas.join(", "),
+        scenario.leader,
+        load(workload),
+        scenario.measured_s,
+    )
+}
+
+/// Describes how operations arrive.
+pub fn load(workload: &WorkloadSummary) -> String {
+    match (workload.rate_ops, workload.in_flight) {
+        (Some(rate), _) if workload.arrivals == "poisson" => {
+            format!("Poisson arrivals, {rate} operations/s per client region")
+        }
+        (Some(rate), _) => format!("constant rate, {rate} operations/s per client region"),
+        (None, Some(in_flight)) => format!("closed loop, {in_flight} in flight per connection"),
+        (None, None) => workload.arrivals.clone(),
+    }
+}
+
+/// Everything that a reader needs to run it again, and the machine that it ran on.
+fn repeatable(summary: &Summary) -> String {
+    let environment = &summary.environment;
+    let machine = match environment.processor.as_str() {
+        "" => String::new(),
+        processor => format!(
+            " · {} processors of {processor}, {}",
+            environment.processors, environment.system
+        ),
+    };
+    let command = match environment.command.as_slice() {
+        [] => String::new(),
+        command => format!(" · {}", command.join(" ")),
+    };
+    format!(
+        "longhaul {} · scenario {} · backend {} · seed {}{machine} · delays: {} ({}){command}",
+        environment.longhaul_version,
+        summary.scenario.name,
+        summary.backend.name(),
+        summary.seed,
+        summary.scenario.profile_source,
+        summary.scenario.profile_date,
+    )
+}
+
+/// Draws labels at given heights, moved apart where they would touch, and returns the heights
+/// they got.
+///
+/// Heights keep their order; all lie between `top` and `bottom` if the labels fit there at all.
+pub fn spread(wanted: &[f64], distance: f64, top: f64, bottom: f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by(|&a, &b| wanted[a].total_cmp(&wanted[b]));
+    let mut heights = vec![0.0; wanted.len()];
+    let mut next = top;
+    for &index in &order {
+        heights[index] = wanted[index].max(next);
+        next = heights[index] + distance;
+    }
+    let mut limit = bottom;
+    for &index in order.iter().rev() {
+        heights[index] = heights[index].min(limit);
+        limit = heights[index] - distance;
+    }
+    heights
+}
+
+/// Returns the width of the widest text, zero without any.
+pub fn widest<'a>(texts: impl IntoIterator<Item = &'a str>, size: f64, face: Face) -> f64 {
+    texts
+        .into_iter()
+        .map(|text| font::width(text, size, face))
+        .fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_that_would_touch_move_apart_and_stay_on_the_page() {
+        // Three want 95, the page ends at 100, and 10 must lie between them: 80, 90, 100.
+        assert_eq!(
+            spread(&[95.0, 20.0, 95.0, 95.0], 10.0, 0.0, 100.0),
+            [80.0, 20.0, 90.0, 100.0]
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! Latency by percentile, all client regions together: one labelled line per mode.
+
+use longhaul_analysis::Analysis;
+
+use super::axis::{LatencyAxis, PercentileAxis};
+use super::page::{self, MARGIN};
+use super::panel::{self, Line, Panel};
+use super::{Shown, theme};
+use crate::scene::{Anchor, Colour, Rectangle, Scene, Stroke, TextStyle};
+
+const PLOT: (f64, f64) = (680.0, 400.0);
+const LABEL: TextStyle = TextStyle::new(12.0).bold();
+/// From the plot's right edge to the labels: room for the lines that lead to them.
+const LEAD: f64 = 30.0;
+
+/// Lays out the chart.
+pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
+    let modes = &analysis.curves.modes;
+    let lines: Vec<Line<'_>> = modes
+        .iter()
+        .enumerate()
+        .filter_map(|(mode, curves)| {
+            let curve = shown.of_mode(curves)?;
+            Some(Line {
+                mode,
+                curve,
+                model: None,
+            })
+        })
+        .collect();
+    let names = modes.iter().map(|mode| mode.mode.as_str());
+    let labels = page::widest(names, LABEL.size, LABEL.face);
+    let left = MARGIN + 56.0;
+    let mut scene = Scene::new((left + PLOT.0 + LEAD + labels + MARGIN).ceil(), 0.0);
+    let title = format!(
+        "Latency of {}s by percentile, all client regions",
+        shown.name()
+    );
+    let top = page::heading(&mut scene, &title, &analysis.summary) + 10.0;
+    let panel = Panel {
+        frame: Rectangle {
+            left,
+            top,
+            width: PLOT.0,
+            height: PLOT.1,
+        },
+        percentiles: PercentileAxis::fitting(lines.iter().map(|line| line.curve)),
+        latencies: LatencyAxis::fitting(lines.iter().map(|line| line.curve)),
+        tick_size: 11.0,
+        line_width: 2.4,
+    };
+    panel.axes(&mut scene);
+    lines
+        .iter()
+        .for_each(|line| panel.floors(&mut scene, line, lines.len()));
+    lines.iter().for_each(|line| panel.line(&mut scene, line));
+    end_labels(&mut scene, &panel, &lines, analysis);
+    let bottom = axis_titles(&mut scene, &panel);
+    let bottom = panel::key(&mut scene, (left, bottom + 12.0), &lines);
+    page::footer(&mut scene, bottom, &analysis.summary);
+    scene
+}
+
+/// Draws each mode's name at its line's end, moved apart where they would touch.
+fn end_labels(scene: &mut Scene, panel: &Panel, lines: &[Line<'_>], analysis: &Analysis) {
+    let ends: Vec<_> = lines.iter().map(|line| panel.end(line.curve)).collect();
+    let wanted: Vec<f64> = ends.iter().map(|end| end.1).collect();
+    let frame = panel.frame;
+    let heights = page::spread(&wanted, LABEL.size * 1.45, frame.top, frame.bottom());
+    let x = frame.right() + LEAD;
+    for ((line, end), height) in lines.iter().zip(&ends).zip(heights) {
+        let colour = theme::colour(line.mode);
+        let lead = Stroke::solid(colour.mix(Colour::WHITE, 0.4), 0.8);
+        let bend = frame.right() + 8.0;
+        let straight = [*end, (bend.max(end.0), end.1), (x - 14.0, height)];
+        scene.line(&straight, lead);
+        theme::marker(scene, line.mode, (x - 9.0, height), 3.8);
+        let name = analysis.curves.modes[line.mode].mode.as_str();
+        let dark = colour.mix(Colour::INK, 0.25);
+        scene.text_centred((x, height), name, LABEL.colour(dark));
+    }
+}
+
+fn axis_titles(scene: &mut Scene, panel: &Panel) -> f64 {
+    let frame = panel.frame;
+    let style = TextStyle::new(12.0)
+        .colour(Colour::GREY)
+        .anchor(Anchor::Middle);
+    let scale = if panel.latencies.is_logarithmic() {
+        ", logarithmic"
+    } else {
+        ""
+    };
+    scene.text_centred(
+        (MARGIN + 6.0, frame.middle().1),
+        format!("latency from the instant due, ms{scale}"),
+        style.upwards(),
+    );
+    let baseline = frame.bottom() + 36.0;
+    let text = "percentile of all operations due, logarithmic in 1/(1 − p)";
+    scene.text((frame.middle().0, baseline), text, style);
+    baseline
+}
