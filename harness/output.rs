@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, Write as _};
 
+use console::Term;
+
 /// A command's failure: the error of some crate with what was being done.
 #[derive(Debug)]
 pub struct CommandError {
@@ -63,16 +65,14 @@ pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Returns the width for tables: the terminal's, or 100 columns.
+/// Returns the width for tables: the terminal's, or 100 columns elsewhere.
 pub(crate) fn width() -> usize {
-    let columns = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse().ok());
-    let terminal = || console_width().unwrap_or(100);
-    columns.unwrap_or_else(terminal).clamp(60, 160)
+    let terminal = Term::stdout();
+    let columns = terminal.is_term().then(|| usize::from(terminal.size().1));
+    columns.unwrap_or(100).clamp(72, 160)
 }
 
-fn console_width() -> Option<usize> {
-    let terminal = indicatif::ProgressDrawTarget::stdout();
-    (!terminal.is_hidden()).then(|| usize::from(terminal.width().unwrap_or(100)))
+/// Says whether standard output takes colours.
+pub(crate) fn takes_colours() -> bool {
+    console::colors_enabled()
 }

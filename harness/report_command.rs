@@ -13,7 +13,7 @@ use longhaul_wan::marginal::QuantileTable;
 use rand::Rng as _;
 
 use crate::arguments::ReportArguments;
-use crate::output::{CommandError, print, width};
+use crate::output::{CommandError, print, takes_colours, width};
 
 /// Draws of the message pattern beside the floor, for each mode and client region.
 const MODEL_SAMPLES: u64 = 20_000;
@@ -76,18 +76,18 @@ pub(crate) fn write_report(
     directory.write_file("summary.json", summary_json(analysis)?.as_bytes())?;
     let plain = TableOptions {
         width: 120,
+        service_time: true,
         ..TableOptions::default()
     };
     directory.write_file("table.txt", table(analysis, &plain).as_bytes())?;
-    for chart in charts(analysis)? {
+    for chart in charts(analysis) {
         directory.write_file(&format!("{}.svg", chart.name), chart.svg.as_bytes())?;
         directory.write_file(&format!("{}.png", chart.name), &chart.png)?;
     }
-    Ok(table(
-        analysis,
-        &TableOptions {
-            width: width(),
-            ..TableOptions::default()
-        },
-    ))
+    let shown = TableOptions {
+        width: width(),
+        colour: takes_colours(),
+        service_time: false,
+    };
+    Ok(table(analysis, &shown))
 }

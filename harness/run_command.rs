@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use longhaul_experiment::record::{BackendKind, RunDirectory, percentile_support};
+use longhaul_experiment::record::{BackendKind, RunDirectory, percentile_support, run_name};
 use longhaul_experiment::workload::Arrivals;
 use longhaul_experiment::{Scenario, Seed};
 use longhaul_live::{Interrupt, Phase, Progress};
@@ -23,8 +24,11 @@ const INTERRUPTED: u8 = 130;
 pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
     let (scenario, backend) = scenario(&arguments)?;
     eprint!("{}", announcement(&scenario, backend, arguments.seed)?);
-    let directory =
-        RunDirectory::create(&arguments.out, arguments.name.as_deref(), &scenario.name)?;
+    let name = match &arguments.name {
+        Some(name) => name.clone(),
+        None => run_name(unix_seconds(), &scenario.name),
+    };
+    let directory = RunDirectory::create(&arguments.out, &name)?;
     let interrupt = Interrupt::default();
     raise_on_signal(&interrupt)?;
     let options = RunOptions {
@@ -40,7 +44,8 @@ pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
     let record = match outcome {
         Ok(record) => record,
         Err(why) => {
-            directory.discard();
+            // Nothing was measured: a folder without a record would only be in the way.
+            let _ = std::fs::remove_dir(directory.path());
             return Err(why.into());
         }
     };
@@ -63,6 +68,12 @@ pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
         return Ok(ExitCode::from(INTERRUPTED));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// Says before anything runs what will: seed, options, and what the figures will support.

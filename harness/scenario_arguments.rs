@@ -61,7 +61,7 @@ pub fn find_profile(name: &str) -> Result<Profile, CommandError> {
         return Ok(profile);
     }
     if !Path::new(name).exists() {
-        let bundled = bundled::bundled_names().join(", ");
+        let bundled = bundled::bundled_names().collect::<Vec<_>>().join(", ");
         return Err(format!(
             "no profile '{name}': it is neither a file nor one of the bundled {bundled}"
         )

@@ -21,8 +21,10 @@ pub(crate) fn manual() -> Result<ExitCode, CommandError> {
     let mut text = Vec::new();
     clap_mangen::Man::new(Arguments::command()).render(&mut text)?;
     for command in Arguments::command().get_subcommands() {
-        let name = format!("longhaul-{}", command.get_name());
-        clap_mangen::Man::new(command.clone().name(name)).render(&mut text)?;
+        let title = format!("longhaul-{}", command.get_name());
+        clap_mangen::Man::new(command.clone())
+            .title(title)
+            .render(&mut text)?;
     }
     print(&String::from_utf8(text)?)?;
     Ok(ExitCode::SUCCESS)

@@ -31,17 +31,19 @@ pub struct RunOptions {
 /// The backend cannot run it, or it failed.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Result<RunRecord, RunError> {
     let command: Vec<String> = std::env::args().collect();
-    let mut backend: Box<dyn Backend> = match options.backend {
-        BackendKind::Local => Box::new(LocalBackend::new(LocalOptions {
+    match options.backend {
+        BackendKind::Local => LocalBackend::new(LocalOptions {
             longhaul_version: VERSION.to_owned(),
             command,
             data_directory: options.data_directory,
             interrupt: options.interrupt,
             on_progress: options.on_progress,
-        })),
-        BackendKind::Sim => Box::new(SimBackend::new(longhaul_live::describe_environment(
-            VERSION, command,
-        ))),
-    };
-    backend.run(scenario, options.seed)
+        })
+        .run(scenario, options.seed),
+        BackendKind::Sim => {
+            let mut record = SimBackend::default().run(scenario, options.seed)?;
+            record.environment = longhaul_live::describe_environment(VERSION, command);
+            Ok(record)
+        }
+    }
 }

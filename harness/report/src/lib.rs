@@ -8,6 +8,7 @@
 
 pub mod chart;
 pub mod font;
+pub mod matrix;
 pub mod render;
 pub mod scene;
 pub mod table;
@@ -16,4 +17,5 @@ pub mod table;
 mod synthetic;
 
 pub use chart::{Chart, charts};
+pub use matrix::matrix_table;
 pub use table::{TableOptions, table};
