@@ -9,6 +9,7 @@
 //!    (average, median) where no minimum is given.
 //! 3. [`Derivation::subtract_floor`] takes out what the measuring itself adds: the mean of what
 //!    the two regions read to themselves, less a LAN's round trip, which is really there.
+//!    No link becomes shorter than a LAN.
 //! 4. The one-way delay is half of that, rounded to the microsecond. This is where a round trip
 //!    is halved, and the only place.
 //! 5. The round trip's jitter is a gamma. Its mean is the lower of the two directions' averages
