@@ -18,11 +18,12 @@
 //! 6. A region to itself: measured, its LAN follows from the same rules; unmeasured, or when its
 //!    reading is the floor, it is [`Derivation::lan_rtt`].
 //!
-//! What a deviation is worth: ping of 2020 computes mdev from a mean cut to whole microseconds,
-//! which adds up to sqrt(2 x mean x 1 us), half a millisecond at a mean of 150 ms. No distribution
-//! with these averages and extremes can deviate by more than
-//! sqrt((maximum - average) (average - minimum)) (Bhatia and Davis, "A better bound on the
-//! variance", 2000), so a larger mdev is cut to that where the maximum is known.
+//! What a deviation is worth: no distribution with given mean and extremes can deviate by more
+//! than sqrt((maximum - average) (average - minimum)) (Bhatia and Davis, "A better bound on the
+//! variance", 2000). Of the AWS pings of 2020 185 of 342 rows between regions state a larger mdev,
+//! of the GCP pings 1 of 380. The likely cause is an mdev computed from a mean cut to whole
+//! microseconds, which adds up to sqrt(2 x mean x 1 us), half a millisecond at a mean of 150 ms.
+//! A deviation beyond the bound is cut to it where the maximum is known.
 //!
 //! Left out: asymmetry, which round trips cannot show, loss, and rates.
 
