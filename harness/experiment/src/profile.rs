@@ -3,7 +3,7 @@
 //! The types are here. In the order in which figures travel through them, the modules are:
 //!
 //! 1. [`import`]: a table of measured round trips (CSV) becomes [`derive::Measurements`];
-//! 2. [`derive`]: measured round trips become one-way links, by stated rules;
+//! 2. [`mod@derive`]: measured round trips become one-way links, by stated rules;
 //! 3. [`parse`] and `write`: a profile as a TOML file, which [`parse`] specifies;
 //! 4. [`split`]: a round trip's jitter becomes that of one direction;
 //! 5. [`bundled`]: the profiles that come with longhaul.

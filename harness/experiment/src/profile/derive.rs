@@ -9,6 +9,7 @@
 //!    (average, median) where no minimum is given.
 //! 3. [`Derivation::subtract_floor`] takes out what the measuring itself adds: the mean of what
 //!    the two regions read to themselves, less a LAN's round trip, which is really there.
+//!    No link becomes shorter than a LAN.
 //! 4. The one-way delay is half of that, rounded to the microsecond. This is where a round trip
 //!    is halved, and the only place.
 //! 5. The round trip's jitter is a gamma. Its mean is the lower of the two directions' averages
@@ -17,11 +18,12 @@
 //! 6. A region to itself: measured, its LAN follows from the same rules; unmeasured, or when its
 //!    reading is the floor, it is [`Derivation::lan_rtt`].
 //!
-//! What a deviation is worth: ping of 2020 computes mdev from a mean cut to whole microseconds,
-//! which adds up to sqrt(2 x mean x 1 us), half a millisecond at a mean of 150 ms. No distribution
-//! with these averages and extremes can deviate by more than
-//! sqrt((maximum - average) (average - minimum)) (Bhatia and Davis, "A better bound on the
-//! variance", 2000), so a larger mdev is cut to that where the maximum is known.
+//! What a deviation is worth: no distribution with given mean and extremes can deviate by more
+//! than sqrt((maximum - average) (average - minimum)) (Bhatia and Davis, "A better bound on the
+//! variance", 2000). Of the AWS pings of 2020 185 of 342 rows between regions state a larger mdev,
+//! of the GCP pings 1 of 380. The likely cause is an mdev computed from a mean cut to whole
+//! microseconds, which adds up to sqrt(2 x mean x 1 us), half a millisecond at a mean of 150 ms.
+//! A deviation beyond the bound is cut to it where the maximum is known.
 //!
 //! Left out: asymmetry, which round trips cannot show, loss, and rates.
 

@@ -71,7 +71,7 @@ pub enum Problem {
     #[error("the profile is empty; state its name, source, regions and links")]
     Empty,
     /// The text is not TOML, or a field is unknown, missing or of the wrong type.
-    #[error("{0}; the format is described in profile::parse")]
+    #[error("{0}; the bundled profiles are examples")]
     Syntax(String),
     /// The file is of a later format.
     #[error("profile format {0} is not known; this longhaul reads format 1")]

@@ -39,12 +39,11 @@ pub(super) struct JitterFields {
     weight: Option<Spanned<f64>>,
 }
 
-/// Jitter's fields with their place, and the largest delay they may state.
+/// Jitter's fields with their place.
 #[derive(Clone, Copy)]
 struct Stated<'a> {
     fields: &'a JitterFields,
     place: &'a Spanned<JitterFields>,
-    most_ms: f64,
 }
 
 /// All parameters of all marginals.
@@ -123,13 +122,15 @@ impl Reader<'_> {
     ) -> Result<Option<Jitter>, ProfileError> {
         match (one_way, round_trip) {
             (None, None) => Ok(None),
-            (Some(stated), None) => self.jitter(stated, MAX_ONE_WAY_MS).map(Some),
+            (Some(stated), None) => self.jitter(stated).map(Some),
             (None, Some(stated)) => {
-                let mut jitter = self.jitter(stated, 2.0 * MAX_ONE_WAY_MS)?;
+                let mut jitter = self.jitter(stated)?;
                 jitter.marginal = jitter
                     .marginal
                     .one_way_of_round_trip()
                     .map_err(|error| self.at(stated.span(), error.into()))?;
+                // A direction's gamma varies more than the round trip's.
+                self.check_variation(stated, &jitter.marginal)?;
                 Ok(Some(jitter))
             }
             (Some(_), Some(second)) => {
@@ -139,7 +140,7 @@ impl Reader<'_> {
         }
     }
 
-    fn jitter(&self, place: &Spanned<JitterFields>, most_ms: f64) -> Result<Jitter, ProfileError> {
+    fn jitter(&self, place: &Spanned<JitterFields>) -> Result<Jitter, ProfileError> {
         let fields = place.get_ref();
         if let Some(weight) = &fields.weight {
             let advice = "only the components of a mixture have a `weight`; remove it";
@@ -150,11 +151,7 @@ impl Reader<'_> {
             None => Jitter::DEFAULT_CORRELATION,
         };
         Ok(Jitter {
-            marginal: self.marginal(Stated {
-                fields,
-                place,
-                most_ms,
-            })?,
+            marginal: self.marginal(Stated { fields, place })?,
             correlation,
         })
     }
@@ -198,7 +195,7 @@ impl Reader<'_> {
     ) -> Result<Duration, ProfileError> {
         match stated.fields.number(name) {
             Some(value) => {
-                let delay_ms = self.number(name, value, (least_ms, stated.most_ms))?;
+                let delay_ms = self.number(name, value, (least_ms, MAX_ONE_WAY_MS))?;
                 Ok(duration_of_ms(delay_ms))
             }
             None => Err(self.needed(stated, name)),
@@ -230,17 +227,30 @@ impl Reader<'_> {
     fn gamma(&self, stated: Stated<'_>) -> Result<Marginal, ProfileError> {
         let mean = self.delay(stated, "mean_ms", LEAST_MS)?;
         let deviation = self.delay(stated, "deviation_ms", LEAST_MS)?;
+        let gamma = Marginal::Gamma { mean, deviation };
+        self.check_variation(stated.place, &gamma)?;
+        Ok(gamma)
+    }
+
+    fn check_variation(
+        &self,
+        place: &Spanned<JitterFields>,
+        marginal: &Marginal,
+    ) -> Result<(), ProfileError> {
+        let Marginal::Gamma { mean, deviation } = marginal else {
+            return Ok(());
+        };
         let variation = deviation.as_secs_f64() / mean.as_secs_f64();
         let (least, most) = GAMMA_VARIATION;
-        if !(least..=most).contains(&variation) {
-            let problem = Problem::OutOfRange {
-                field: "deviation_ms over mean_ms of a gamma".to_owned(),
-                value: format!("{variation:.4}"),
-                range: format!("from {least} to {most}"),
-            };
-            return Err(self.at(stated.place.span(), problem));
+        if (least..=most).contains(&variation) {
+            return Ok(());
         }
-        Ok(Marginal::Gamma { mean, deviation })
+        let problem = Problem::OutOfRange {
+            field: "deviation_ms over mean_ms of a gamma, in one direction,".to_owned(),
+            value: format!("{variation:.4}"),
+            range: format!("from {least} to {most}"),
+        };
+        Err(self.at(place.span(), problem))
     }
 
     fn quantiles(&self, stated: Stated<'_>) -> Result<Marginal, ProfileError> {
@@ -252,9 +262,7 @@ impl Reader<'_> {
         for &[probability, delay_ms] in table.get_ref() {
             let rule = match before {
                 _ if !(0.0..=1.0).contains(&probability) => "probabilities are from 0 to 1",
-                _ if !(0.0..=stated.most_ms).contains(&delay_ms) => {
-                    "delays are from 0 to 10 000 ms in one direction"
-                }
+                _ if !(0.0..=MAX_ONE_WAY_MS).contains(&delay_ms) => "delays are from 0 to 10000 ms",
                 None if probability != 0.0 => "start with probability 0 and the least delay",
                 Some([last, _]) if probability <= last => "probabilities must ascend",
                 Some([_, last_ms]) if delay_ms < last_ms => "delays must not descend",
@@ -285,7 +293,6 @@ impl Reader<'_> {
             components.push(self.component(Stated {
                 fields: place.get_ref(),
                 place,
-                most_ms: stated.most_ms,
             })?);
         }
         let sum: f64 = components.iter().map(|component| component.weight).sum();

@@ -1,7 +1,8 @@
 //! The file format of profiles, and its parser.
 //!
-//! A profile is a TOML file of at most 4 MiB. Delays are in milliseconds and at most 10 s one
-//! way, rates in Mbit/s of 10^6 bits. Whatever is wrong is reported with its line and column.
+//! A profile is a TOML file of at most 4 MiB. Delays are in milliseconds: at most 10 s one way,
+//! and so is what jitter adds, also on a round trip. Rates are in Mbit/s of 10^6 bits. Whatever
+//! is wrong is reported with its line and column.
 //!
 //! ```toml
 //! format = 1                                # this format's version

@@ -221,7 +221,7 @@ fn bad_jitter_is_refused_where_it_stands() {
         ),
         (
             "marginal = \"gamma\", mean_ms = 0.001, deviation_ms = 1",
-            "p.toml:7:59: deviation_ms over mean_ms of a gamma is 1000.0000; it must be from 0.001",
+            "p.toml:7:59: deviation_ms over mean_ms of a gamma, in one direction, is 1000.0000; it must be from 0.001",
         ),
         (
             "marginal = \"pareto\", scale_ms = 1, shape = 1",
@@ -294,6 +294,11 @@ fn the_jitter_of_a_round_trip_is_split_or_refused() {
     assert_refused(
         stated("marginal = \"quantiles\", quantiles_ms = [[0, 0], [0.5, 0], [0.6, 9], [1, 9]]"),
         "p.toml:7:66: two independent directions cannot reproduce the round trip's quantile",
+    );
+    // 150 on the round trip is 150 x sqrt 2 = 212 in each direction, above 200.
+    assert_refused(
+        stated("marginal = \"gamma\", mean_ms = 0.01, deviation_ms = 1.5"),
+        "p.toml:7:66: deviation_ms over mean_ms of a gamma, in one direction, is 212.1",
     );
     assert_refused(
         with_link(

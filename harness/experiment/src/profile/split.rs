@@ -23,10 +23,12 @@ use super::Marginal;
 pub const TOLERANCE: f64 = 0.05;
 
 /// The most quantiles that a table of a round trip may have; the search takes time with the
-/// cube of their number.
+/// cube of their number, about a quarter of a second at this many.
 pub const MAX_ROUND_TRIP_QUANTILES: usize = 32;
 
-const ITERATIONS: usize = 300;
+/// The steps without an improvement of a hundredth after which the search ends.
+const PATIENCE: usize = 40;
+/// The relative error at which it is done.
 const CONVERGED: f64 = 1e-4;
 
 /// A round trip's jitter that is not the sum of two equal independent directions.
@@ -107,10 +109,8 @@ fn split_table(table: &[(f64, Duration)]) -> Result<Vec<(f64, Duration)>, SplitE
         return Err(SplitError::TooManyQuantiles(table.len()));
     }
     let asked: Vec<f64> = table.iter().map(|(_, delay)| delay.as_secs_f64()).collect();
-    let mut direction = Direction {
-        probabilities: table.iter().map(|(p, _)| libm::sqrt(*p)).collect(),
-        delays: asked.clone(),
-    };
+    let probabilities = table.iter().map(|(p, _)| libm::sqrt(*p)).collect();
+    let mut direction = Direction::new(probabilities, asked.clone());
     // Where the probabilities are certain (0 and 1), extremes add up exactly.
     let last = table.len() - 1;
     let ceiling = if table[last].0 >= 1.0 {
@@ -123,14 +123,14 @@ fn split_table(table: &[(f64, Duration)]) -> Result<Vec<(f64, Duration)>, SplitE
     }
     direction.keep_ascending(ceiling);
     let mut best = (f64::INFINITY, direction.clone());
-    for _ in 0..ITERATIONS {
+    let mut since_best = 0;
+    while best.0 > CONVERGED && since_best < PATIENCE {
         let reached = direction.round_trip_quantiles(table);
         let error = worst(&asked, &reached).1;
-        if error < best.0 {
+        since_best += 1;
+        if error < best.0 * 0.99 {
             best = (error, direction.clone());
-        }
-        if error < CONVERGED {
-            break;
+            since_best = 0;
         }
         for (index, (probability, _)) in table.iter().enumerate() {
             let inner = *probability > 0.0 && *probability < 1.0;
@@ -174,34 +174,53 @@ struct Direction {
     probabilities: Vec<f64>,
     /// In seconds, ascending.
     delays: Vec<f64>,
+    /// The integral of the distribution up to each delay.
+    integrals: Vec<f64>,
 }
 
 impl Direction {
+    fn new(probabilities: Vec<f64>, delays: Vec<f64>) -> Direction {
+        let mut direction = Direction {
+            integrals: vec![0.0; delays.len()],
+            probabilities,
+            delays,
+        };
+        direction.integrate();
+        direction
+    }
+
+    /// Keeps the delays in order and at most `ceiling`.
     fn keep_ascending(&mut self, ceiling: f64) {
         let mut least = 0.0;
         for delay in &mut self.delays {
             *delay = delay.clamp(least, ceiling.max(least));
             least = *delay;
         }
+        self.integrate();
+    }
+
+    fn integrate(&mut self) {
+        for index in 1..self.delays.len() {
+            let width = self.delays[index] - self.delays[index - 1];
+            let height = (self.probabilities[index] + self.probabilities[index - 1]) / 2.0;
+            self.integrals[index] = self.integrals[index - 1] + width * height;
+        }
     }
 
     /// Returns the probability of at most `delay`, and the integral of that from zero to `delay`.
     fn distribution_and_integral(&self, delay: f64) -> (f64, f64) {
-        if delay < self.delays[0] {
+        let above = self.delays.partition_point(|known| *known <= delay);
+        if above == 0 {
             return (0.0, 0.0);
         }
-        let mut integral = 0.0;
-        for index in 1..self.delays.len() {
-            let (low, high) = (self.delays[index - 1], self.delays[index]);
-            let (from, to) = (self.probabilities[index - 1], self.probabilities[index]);
-            if delay < high {
-                let reached = from + (to - from) * (delay - low) / (high - low);
-                return (reached, integral + (delay - low) * (from + reached) / 2.0);
-            }
-            integral += (high - low) * (from + to) / 2.0;
+        let low = self.delays[above - 1];
+        if above == self.delays.len() {
+            return (1.0, self.integrals[above - 1] + (delay - low));
         }
-        let last = self.delays[self.delays.len() - 1];
-        (1.0, integral + (delay - last))
+        let (from, to) = (self.probabilities[above - 1], self.probabilities[above]);
+        let reached = from + (to - from) * (delay - low) / (self.delays[above] - low);
+        let area = (delay - low) * (from + reached) / 2.0;
+        (reached, self.integrals[above - 1] + area)
     }
 
     /// Returns the probability that two independent directions add at most `delay`.
@@ -321,10 +340,10 @@ mod tests {
     fn a_heavy_tailed_table_is_reproduced_by_convolution_up_to_its_last_quantile() {
         let asked = table(&HEAVY_TAIL);
         let direction = split_table(&asked).unwrap();
-        let direction = Direction {
-            probabilities: direction.iter().map(|(p, _)| *p).collect(),
-            delays: direction.iter().map(|(_, v)| v.as_secs_f64()).collect(),
-        };
+        let direction = Direction::new(
+            direction.iter().map(|(p, _)| *p).collect(),
+            direction.iter().map(|(_, v)| v.as_secs_f64()).collect(),
+        );
         for ((probability, asked), reached) in
             asked.iter().zip(direction.round_trip_quantiles(&asked))
         {
