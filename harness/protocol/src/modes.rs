@@ -34,6 +34,7 @@ macro_rules! modes {
 
 modes! {
     crate::quorum::raft::Raft,
+    crate::quorum::paxos::Paxos,
 }
 
 fn describes<M: Mode>(spec: &ModeSpec) -> bool {

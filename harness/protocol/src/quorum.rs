@@ -1,6 +1,7 @@
 //! Quorum modes.
 
 mod installed;
+pub mod paxos;
 pub mod raft;
 #[cfg(test)]
 mod test_network;
