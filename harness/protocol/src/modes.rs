@@ -35,6 +35,7 @@ macro_rules! modes {
 modes! {
     crate::leader_follower::LeaderFollower,
     crate::quorum::raft::Raft,
+    crate::quorum::paxos::Paxos,
     crate::quorum::register::Register,
     crate::eventual::Eventual,
 }

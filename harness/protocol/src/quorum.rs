@@ -1,6 +1,7 @@
-//! Quorum modes: consensus on a log ([`raft`]), and a register without a leader ([`register`]).
+//! Quorum modes: consensus on a log ([`raft`], [`paxos`]), and a register without a leader ([`register`]).
 
 mod installed;
+pub mod paxos;
 pub mod raft;
 pub mod register;
 #[cfg(test)]

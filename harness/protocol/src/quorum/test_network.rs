@@ -130,8 +130,6 @@ pub(crate) struct Network<M: Mode> {
     pub(crate) applied: Vec<u64>,
     /// Every effect in words, when it is kept.
     pub(crate) trace: Option<Vec<String>>,
-    /// The kinds of message delivered, by their size in postcard's form.
-    pub(crate) largest_message: usize,
 }
 
 impl<M: Mode> Network<M> {
@@ -165,7 +163,6 @@ impl<M: Mode> Network<M> {
             views: Vec::new(),
             applied: vec![0; count],
             trace: Some(Vec::new()),
-            largest_message: 0,
         };
         for _ in 0..count {
             network.slots.push(Slot {
@@ -414,7 +411,6 @@ impl<M: Mode> Network<M> {
         }
         // Every message takes the way over the wire.
         let bytes = postcard::to_stdvec(&message).unwrap();
-        self.largest_message = self.largest_message.max(bytes.len());
         let message = postcard::from_bytes(&bytes).unwrap();
         let link = self.topology.replica_link(ReplicaId(from as u16), to);
         let delay = self.topology.profile.link(link).one_way;

@@ -504,6 +504,11 @@ impl Participant {
     }
 
     #[cfg(test)]
+    pub(super) fn copy_of_store(&self) -> crate::store::Store {
+        self.node.store().store().clone()
+    }
+
+    #[cfg(test)]
     pub(super) fn log_len(&self) -> usize {
         self.node.store().len()
     }

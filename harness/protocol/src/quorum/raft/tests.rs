@@ -3,12 +3,20 @@ use std::time::Duration;
 use longhaul_experiment::{Key, ModeSpec, Operation, Outcome};
 
 use super::participant::{ENTRIES_KEPT, ENTRIES_KEPT_MAX};
-use super::{Raft, RaftReads};
+use super::{Raft, RaftReads, RaftReplica};
 use crate::mode::Mode;
 use crate::quorum::test_network::{Network, line, request, write};
 use crate::quorum::test_suite;
+use crate::store::Store;
 
 test_suite::log_mode_suite! { Raft, "quorum:raft" }
+
+impl test_suite::HasStore for RaftReplica {
+    fn store(&self) -> Option<Store> {
+        let participant = self.participant.as_ref()?;
+        Some(participant.copy_of_store())
+    }
+}
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
