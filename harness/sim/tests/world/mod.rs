@@ -57,6 +57,7 @@ fn place(link: impl Fn(usize, usize) -> Link) -> Topology {
     let regions = names.map(|name| Region {
         name: name.to_owned(),
         place: String::new(),
+        coordinates: None,
     });
     let link = &link;
     let links = (0..5)
@@ -173,7 +174,7 @@ pub fn answers<M: Mode>(
     answers
 }
 
-/// Sends an operation, runs for ten seconds, and returns its outcome.
+/// Sends an operation, runs for three seconds, and returns its outcome.
 pub fn ask<M: Mode>(
     simulation: &mut Simulation<M>,
     region: RegionIndex,
@@ -181,7 +182,7 @@ pub fn ask<M: Mode>(
     operation: Operation,
 ) -> Outcome {
     submit(simulation, region, sequence, operation);
-    let until = simulation.now() + Duration::from_secs(10);
+    let until = simulation.now() + Duration::from_secs(3);
     let mut answers = answers(simulation, until);
     assert_eq!(answers.len(), 1, "one answer");
     answers.remove(0).1
