@@ -17,10 +17,20 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> Result<ExitCode, CommandE
     let mode = arguments.mode.parse()?;
     let topology = placed(&arguments.placement, mode)?.topology;
     let mode = arguments.mode.parse()?;
-    let kind = if arguments.read { OperationKind::Read } else { OperationKind::Write };
+    let kind = if arguments.read {
+        OperationKind::Read
+    } else {
+        OperationKind::Write
+    };
     let mut text = String::new();
     for client in client_regions(&topology, arguments.region.as_deref())? {
-        let order = ExplainOrder { topology: &topology, mode: &mode, client, kind, seed: Seed(1) };
+        let order = ExplainOrder {
+            topology: &topology,
+            mode: &mode,
+            client,
+            kind,
+            seed: Seed(1),
+        };
         let explanation = explain_operation(&order)?;
         describe(&mut text, &order, &explanation)?;
     }
@@ -36,12 +46,21 @@ fn client_regions(
     topology: &Topology,
     asked: Option<&str>,
 ) -> Result<Vec<RegionIndex>, CommandError> {
-    let Some(name) = asked else { return Ok(topology.clients.clone()) };
-    match topology.profile.region(name).filter(|region| topology.clients.contains(region)) {
+    let Some(name) = asked else {
+        return Ok(topology.clients.clone());
+    };
+    match topology
+        .profile
+        .region(name)
+        .filter(|region| topology.clients.contains(region))
+    {
         Some(region) => Ok(vec![region]),
         None => {
-            let names: Vec<&str> =
-                topology.clients.iter().map(|&region| topology.region_name(region)).collect();
+            let names: Vec<&str> = topology
+                .clients
+                .iter()
+                .map(|&region| topology.region_name(region))
+                .collect();
             Err(format!("no clients in '{name}': they are in {}", names.join(", ")).into())
         }
     }
@@ -55,10 +74,18 @@ fn describe(
     let topology = order.topology;
     let client = topology.region_name(order.client);
     let contact = topology.region_name(topology.region_of(explanation.contact));
-    let route = Route { topology, leader: topology.leader, region: order.client };
+    let route = Route {
+        topology,
+        leader: topology.leader,
+        region: order.client,
+    };
     let least = floor(&explanation.path, &route);
     let kind = order.kind.name();
-    writeln!(text, "{}: a {kind} from {client}, asked of the replica in {contact}", order.mode)?;
+    writeln!(
+        text,
+        "{}: a {kind} from {client}, asked of the replica in {contact}",
+        order.mode
+    )?;
     for (position, hop) in explanation.hops.iter().enumerate() {
         let mark = if hop.is_critical { '*' } else { ' ' };
         let completed = explanation.completed_by == Some(position);
@@ -67,13 +94,26 @@ fn describe(
             "  {mark} {:>9} -> {:>9} ms  {:<38} {}{}",
             milliseconds(hop.sent_at),
             milliseconds(hop.arrived_at),
-            format!("{} -> {}", station(topology, hop.from), station(topology, hop.to)),
+            format!(
+                "{} -> {}",
+                station(topology, hop.from),
+                station(topology, hop.to)
+            ),
             hop.name,
-            if completed { "   <- completes the quorum" } else { "" },
+            if completed {
+                "   <- completes the quorum"
+            } else {
+                ""
+            },
         )?;
     }
     let latency = explanation.latency;
-    writeln!(text, "    {:>9} ms latency, floor {} ms", milliseconds(latency), milliseconds(least))?;
+    writeln!(
+        text,
+        "    {:>9} ms latency, floor {} ms",
+        milliseconds(latency),
+        milliseconds(least)
+    )?;
     for round in &explanation.path.rounds {
         writeln!(
             text,

@@ -17,7 +17,10 @@ impl CommandError {
         doing: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> CommandError {
-        CommandError { doing: Some(doing.into()), source: source.into() }
+        CommandError {
+            doing: Some(doing.into()),
+            source: source.into(),
+        }
     }
 
     /// Says whether whoever read the output stopped reading.
@@ -45,7 +48,10 @@ impl fmt::Display for CommandError {
 
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for CommandError {
     fn from(error: E) -> CommandError {
-        CommandError { doing: None, source: error.into() }
+        CommandError {
+            doing: None,
+            source: error.into(),
+        }
     }
 }
 
@@ -59,7 +65,9 @@ pub(crate) fn print(text: &str) -> Result<(), CommandError> {
 
 /// Returns the width for tables: the terminal's, or 100 columns.
 pub(crate) fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
     let terminal = || console_width().unwrap_or(100);
     columns.unwrap_or_else(terminal).clamp(60, 160)
 }

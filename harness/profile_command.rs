@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use longhaul_experiment::Profile;
+use longhaul_experiment::profile::Source;
 use longhaul_experiment::profile::bundled;
 use longhaul_experiment::profile::derive::Derivation;
-use longhaul_experiment::profile::Source;
 use longhaul_experiment::profile::import::{ImportOptions, import_file};
 use longhaul_report::matrix_table;
 
@@ -20,13 +20,25 @@ pub(crate) fn profile(command: ProfileCommand) -> Result<ExitCode, CommandError>
         ProfileCommand::List => list()?,
         ProfileCommand::Show { profile, toml } => {
             let profile = find_profile(&profile)?;
-            if toml { profile.to_toml() } else { show(&profile)? }
+            if toml {
+                profile.to_toml()
+            } else {
+                show(&profile)?
+            }
         }
         ProfileCommand::Check { file } => {
             let profile = Profile::load(&file)?;
             let regions = profile.regions.len();
-            let symmetric = if profile.is_symmetric() { "symmetric" } else { "asymmetric" };
-            format!("{}: '{}' has {regions} regions and is {symmetric}\n", file.display(), profile.name)
+            let symmetric = if profile.is_symmetric() {
+                "symmetric"
+            } else {
+                "asymmetric"
+            };
+            format!(
+                "{}: '{}' has {regions} regions and is {symmetric}\n",
+                file.display(),
+                profile.name
+            )
         }
         ProfileCommand::Import(arguments) => import(&arguments)?,
     };
@@ -37,10 +49,16 @@ pub(crate) fn profile(command: ProfileCommand) -> Result<ExitCode, CommandError>
 fn list() -> Result<String, CommandError> {
     let mut text = String::new();
     for name in bundled::bundled_names() {
-        let Some(profile) = bundled::bundled(name) else { continue };
+        let Some(profile) = bundled::bundled(name) else {
+            continue;
+        };
         let regions = profile.regions.len();
         let date = &profile.source.date;
-        writeln!(text, "{name:<18} {regions:>3} regions  {date:<11} {}", profile.description)?;
+        writeln!(
+            text,
+            "{name:<18} {regions:>3} regions  {date:<11} {}",
+            profile.description
+        )?;
     }
     Ok(text)
 }
@@ -49,17 +67,32 @@ fn show(profile: &Profile) -> Result<String, CommandError> {
     let mut text = format!("{}: {}\n\n", profile.name, profile.description);
     text.push_str("Round trips at minimum delays in ms; the diagonal is each region's LAN.\n");
     text.push_str(&matrix_table(profile, width()));
-    writeln!(text, "\nsource  {}\ndate    {}", profile.source.title, profile.source.date)?;
+    writeln!(
+        text,
+        "\nsource  {}\ndate    {}",
+        profile.source.title, profile.source.date
+    )?;
     writeln!(text, "method  {}", profile.source.method)?;
     Ok(text)
 }
 
 fn import(arguments: &ImportArguments) -> Result<String, CommandError> {
-    let stem = arguments.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let name = arguments.name.clone().or(stem).unwrap_or_else(|| "imported".to_owned());
+    let stem = arguments
+        .file
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    let name = arguments
+        .name
+        .clone()
+        .or(stem)
+        .unwrap_or_else(|| "imported".to_owned());
     let has_spread = arguments.deviation_column.is_some();
     let source = Source {
-        title: format!("imported from {}, column {}", arguments.file.display(), arguments.column),
+        title: format!(
+            "imported from {}, column {}",
+            arguments.file.display(),
+            arguments.column
+        ),
         date: "not stated".to_owned(),
         method: "base: half the lower of the two directions' round trip".to_owned(),
     };
@@ -77,7 +110,10 @@ fn import(arguments: &ImportArguments) -> Result<String, CommandError> {
     };
     let derived = import_file(&arguments.file, &options)?;
     if !derived.dropped.is_empty() {
-        eprintln!("left out, for want of measured pairs: {}", derived.dropped.join(", "));
+        eprintln!(
+            "left out, for want of measured pairs: {}",
+            derived.dropped.join(", ")
+        );
     }
     Ok(derived.profile.to_toml())
 }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use longhaul_analysis::{Analysis, analyse};
-use longhaul_experiment::record::RunDirectory;
 use longhaul_experiment::random::Stream;
+use longhaul_experiment::record::RunDirectory;
 use longhaul_experiment::{LinkId, RunRecord};
 use longhaul_report::{TableOptions, charts, table};
 use longhaul_wan::marginal::QuantileTable;
@@ -39,7 +39,10 @@ pub(crate) fn analysed(record: &RunRecord) -> Analysis {
         .flat_map(|from| profile.region_indexes().map(move |to| LinkId { from, to }))
         .map(|id| {
             let link = profile.link(id);
-            (id, (link.one_way, QuantileTable::new(&link.jitter.marginal)))
+            (
+                id,
+                (link.one_way, QuantileTable::new(&link.jitter.marginal)),
+            )
         })
         .collect();
     if tables.values().all(|(_, table)| table.is_constant()) {
@@ -71,11 +74,20 @@ pub(crate) fn write_report(
     analysis: &Analysis,
 ) -> Result<String, CommandError> {
     directory.write_file("summary.json", summary_json(analysis)?.as_bytes())?;
-    let plain = TableOptions { width: 120, ..TableOptions::default() };
+    let plain = TableOptions {
+        width: 120,
+        ..TableOptions::default()
+    };
     directory.write_file("table.txt", table(analysis, &plain).as_bytes())?;
     for chart in charts(analysis)? {
         directory.write_file(&format!("{}.svg", chart.name), chart.svg.as_bytes())?;
         directory.write_file(&format!("{}.png", chart.name), &chart.png)?;
     }
-    Ok(table(analysis, &TableOptions { width: width(), ..TableOptions::default() }))
+    Ok(table(
+        analysis,
+        &TableOptions {
+            width: width(),
+            ..TableOptions::default()
+        },
+    ))
 }

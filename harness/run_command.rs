@@ -23,7 +23,8 @@ const INTERRUPTED: u8 = 130;
 pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
     let (scenario, backend) = scenario(&arguments)?;
     eprint!("{}", announcement(&scenario, backend, arguments.seed)?);
-    let directory = RunDirectory::create(&arguments.out, arguments.name.as_deref(), &scenario.name)?;
+    let directory =
+        RunDirectory::create(&arguments.out, arguments.name.as_deref(), &scenario.name)?;
     let interrupt = Interrupt::default();
     raise_on_signal(&interrupt)?;
     let options = RunOptions {
@@ -53,7 +54,10 @@ pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
     } else {
         print(&table)?;
     }
-    eprintln!("\nrecord, charts and summary: {}", directory.path().display());
+    eprintln!(
+        "\nrecord, charts and summary: {}",
+        directory.path().display()
+    );
     if !record.complete {
         eprintln!("interrupted: the record is partial and says so");
         return Ok(ExitCode::from(INTERRUPTED));
@@ -69,15 +73,39 @@ fn announcement(
 ) -> Result<String, CommandError> {
     let topology = &scenario.topology;
     let names = |regions: &mut dyn Iterator<Item = longhaul_experiment::RegionIndex>| {
-        regions.map(|region| topology.region_name(region)).collect::<Vec<_>>().join(", ")
+        regions
+            .map(|region| topology.region_name(region))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let mut text = String::new();
     writeln!(text, "seed      {seed}")?;
-    writeln!(text, "backend   {}, scenario {}", backend.name(), scenario.name)?;
-    writeln!(text, "profile   {} ({})", topology.profile.name, topology.profile.source.date)?;
-    writeln!(text, "replicas  {}", names(&mut topology.replicas.iter().copied()))?;
-    writeln!(text, "clients   {}", names(&mut topology.clients.iter().copied()))?;
-    writeln!(text, "leader    {}", topology.region_name(topology.region_of(topology.leader)))?;
+    writeln!(
+        text,
+        "backend   {}, scenario {}",
+        backend.name(),
+        scenario.name
+    )?;
+    writeln!(
+        text,
+        "profile   {} ({})",
+        topology.profile.name, topology.profile.source.date
+    )?;
+    writeln!(
+        text,
+        "replicas  {}",
+        names(&mut topology.replicas.iter().copied())
+    )?;
+    writeln!(
+        text,
+        "clients   {}",
+        names(&mut topology.clients.iter().copied())
+    )?;
+    writeln!(
+        text,
+        "leader    {}",
+        topology.region_name(topology.region_of(topology.leader))
+    )?;
     let modes: Vec<String> = scenario.modes.iter().map(ToString::to_string).collect();
     writeln!(text, "modes     {}", modes.join(", "))?;
     let load = &scenario.workload;
@@ -102,7 +130,9 @@ fn announcement(
         scenario.limits.max_in_flight,
         scenario.limits.connections,
         scenario.limits.operation_timeout,
-        serde_json::to_value(scenario.durability)?.as_str().unwrap_or_default(),
+        serde_json::to_value(scenario.durability)?
+            .as_str()
+            .unwrap_or_default(),
     )?;
     if let Some(expected) = expected_operations(scenario) {
         writeln!(text, "supports  {}", supported(expected))?;
@@ -133,7 +163,9 @@ fn supported(expected: u64) -> String {
     match percentile_support(expected) {
         Some(percentile) => format!(
             "percentiles up to p{}: about {expected} operations per region and mode",
-            format!("{:.3}", percentile * 100.0).trim_end_matches('0').trim_end_matches('.')
+            format!("{:.3}", percentile * 100.0)
+                .trim_end_matches('0')
+                .trim_end_matches('.')
         ),
         None => format!(
             "no percentile: {expected} operations per region and mode are too few, measure longer"
@@ -154,14 +186,22 @@ fn reporter(scenario: &Scenario) -> Box<dyn FnMut(Progress<'_>)> {
         let step = (progress.position, progress.phase);
         let began = last.replace(step) != Some(step);
         if live {
-            bar.set_prefix(format!("{}/{count} {}", progress.position + 1, progress.mode));
+            bar.set_prefix(format!(
+                "{}/{count} {}",
+                progress.position + 1,
+                progress.mode
+            ));
             bar.set_message(phase(progress.phase));
             bar.set_position((progress.share.clamp(0.0, 1.0) * 1000.0) as u64);
             if progress.phase == Phase::Drain && progress.position + 1 == count {
                 bar.finish_and_clear();
             }
         } else if began && progress.phase == Phase::Measuring {
-            eprintln!("{}/{count} {}: measuring", progress.position + 1, progress.mode);
+            eprintln!(
+                "{}/{count} {}: measuring",
+                progress.position + 1,
+                progress.mode
+            );
         }
     })
 }
@@ -179,17 +219,21 @@ fn phase(phase: Phase) -> &'static str {
 /// Raises the interrupt at the first Ctrl-C or termination; the second one ends the program.
 fn raise_on_signal(interrupt: &Interrupt) -> Result<(), CommandError> {
     let interrupt = interrupt.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                eprintln!("\ninterrupted: ending the run (once more to end at once)");
-                interrupt.raise();
-            }
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(i32::from(INTERRUPTED));
-            }
-        });
-    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    eprintln!("\ninterrupted: ending the run (once more to end at once)");
+                    interrupt.raise();
+                }
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    std::process::exit(i32::from(INTERRUPTED));
+                }
+            });
+        })?;
     Ok(())
 }

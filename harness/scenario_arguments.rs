@@ -72,9 +72,14 @@ pub fn find_profile(name: &str) -> Result<Profile, CommandError> {
 
 fn read_scenario(path: &Path) -> Result<ScenarioFile, CommandError> {
     let reading = || format!("reading scenario '{}'", path.display());
-    let bytes = fs::metadata(path).map_err(|why| CommandError::new(reading(), why))?.len();
+    let bytes = fs::metadata(path)
+        .map_err(|why| CommandError::new(reading(), why))?
+        .len();
     if bytes > ScenarioFile::BYTES_MAX as u64 {
-        let why = format!("it has {bytes} bytes, at most {} are read", ScenarioFile::BYTES_MAX);
+        let why = format!(
+            "it has {bytes} bytes, at most {} are read",
+            ScenarioFile::BYTES_MAX
+        );
         return Err(CommandError::new(reading(), why));
     }
     let text = fs::read_to_string(path).map_err(|why| CommandError::new(reading(), why))?;
@@ -92,8 +97,7 @@ fn from_placement(placement: &PlacementArguments) -> ScenarioFile {
 }
 
 fn from_flags(arguments: &RunArguments) -> Result<ScenarioFile, CommandError> {
-    let modes: Result<Vec<ModeSpec>, _> =
-        arguments.modes.iter().map(|mode| mode.parse()).collect();
+    let modes: Result<Vec<ModeSpec>, _> = arguments.modes.iter().map(|mode| mode.parse()).collect();
     let modes = modes?;
     Ok(ScenarioFile {
         modes: (!modes.is_empty()).then_some(modes),
@@ -132,7 +136,10 @@ fn workload(arguments: &RunArguments) -> WorkloadFile {
     });
     WorkloadFile {
         ycsb: arguments.ycsb,
-        arrivals: arguments.closed_loop.map(|_| ArrivalKind::Closed).or(open_loop),
+        arrivals: arguments
+            .closed_loop
+            .map(|_| ArrivalKind::Closed)
+            .or(open_loop),
         rate: arguments.rate,
         in_flight: arguments.closed_loop,
         read_share: arguments.read_share,
@@ -142,9 +149,10 @@ fn workload(arguments: &RunArguments) -> WorkloadFile {
         keys: arguments.keys.map(|keys| match keys {
             KeysArgument::Uniform => KeyDistribution::Uniform,
             KeysArgument::Zipfian => KeyDistribution::Zipfian { exponent: 0.99 },
-            KeysArgument::Hotspot => {
-                KeyDistribution::Hotspot { hot_keys: 0.1, hot_operations: 0.9 }
-            }
+            KeysArgument::Hotspot => KeyDistribution::Hotspot {
+                hot_keys: 0.1,
+                hot_operations: 0.9,
+            },
             KeysArgument::Latest => KeyDistribution::Latest { exponent: 0.99 },
         }),
         conflict_rate: arguments.conflict_rate,

@@ -39,9 +39,9 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Result<RunRecord, RunErr
             interrupt: options.interrupt,
             on_progress: options.on_progress,
         })),
-        BackendKind::Sim => {
-            Box::new(SimBackend::new(longhaul_live::describe_environment(VERSION, command)))
-        }
+        BackendKind::Sim => Box::new(SimBackend::new(longhaul_live::describe_environment(
+            VERSION, command,
+        ))),
     };
     backend.run(scenario, options.seed)
 }

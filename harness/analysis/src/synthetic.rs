@@ -27,10 +27,7 @@ pub(crate) fn topology() -> Topology {
         .iter()
         .flatten()
         .map(|&micros| Link::fixed(Duration::from_micros(micros)));
-    let region = |name: &str| Region {
-        name: name.to_owned(),
-        place: String::new(),
-    };
+    let region = |name: &str| Region::named(name);
     let source = Source {
         title: "made up".to_owned(),
         date: "2026-11".to_owned(),

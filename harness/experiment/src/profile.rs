@@ -110,6 +110,17 @@ pub struct Link {
     pub rate_bps: Option<u64>,
 }
 
+impl Region {
+    /// Returns a region of which nothing but the name is stated.
+    pub fn named(name: impl Into<String>) -> Region {
+        Region {
+            name: name.into(),
+            place: String::new(),
+            coordinates: None,
+        }
+    }
+}
+
 impl Link {
     /// Returns a link with a delay and nothing else.
     pub const fn fixed(one_way: Duration) -> Link {

@@ -13,8 +13,8 @@ use longhaul_experiment::record::{ModeRecord, RunRecord};
 use longhaul_experiment::scenario::{Durability, Durations, Limits};
 use longhaul_experiment::workload::{Arrivals, Workload, writer_of};
 use longhaul_experiment::{
-    Backend as _, Fault, FaultKind, FaultTarget, OperationKind, OperationResult,
-    Outcome, RunError, Scenario, Seed, Topology,
+    Backend as _, Fault, FaultKind, FaultTarget, OperationKind, OperationResult, Outcome, RunError,
+    Scenario, Seed, Topology,
 };
 use longhaul_live::{Interrupt, LocalBackend, LocalOptions, Phase};
 use longhaul_protocol::modes::descriptions;
@@ -32,15 +32,23 @@ const MODES: [&str; 7] = [
 /// Three regions; one way: a-b 5 ms, a-c 10 ms, b-c 8 ms, and 50 us within each.
 fn topology() -> Topology {
     let one_way_us = [[50, 5_000, 10_000], [5_000, 50, 8_000], [10_000, 8_000, 50]];
-    let regions = ["a", "b", "c"]
-        .map(|name| Region { name: name.to_owned(), place: String::new(), ..Region::default() });
-    let links = one_way_us.iter().flatten().map(|&us| Link::fixed(Duration::from_micros(us)));
+    let regions = ["a", "b", "c"].map(|name| Region::named(name));
+    let links = one_way_us
+        .iter()
+        .flatten()
+        .map(|&us| Link::fixed(Duration::from_micros(us)));
     let source = Source {
         title: "made up".to_owned(),
         date: "2026-11-24".to_owned(),
         method: "by hand".to_owned(),
     };
-    Topology::everywhere(Profile::new("three", "", source, regions.to_vec(), links.collect()))
+    Topology::everywhere(Profile::new(
+        "three",
+        "",
+        source,
+        regions.to_vec(),
+        links.collect(),
+    ))
 }
 
 fn scenario(modes: &[&str]) -> Scenario {
@@ -83,7 +91,9 @@ fn options(data_directory: &Path) -> LocalOptions {
 
 fn run(scenario: &Scenario) -> RunRecord {
     let directory = tempfile::tempdir().unwrap();
-    let record = LocalBackend::new(options(directory.path())).run(scenario, Seed(7)).unwrap();
+    let record = LocalBackend::new(options(directory.path()))
+        .run(scenario, Seed(7))
+        .unwrap();
     let left = std::fs::read_dir(directory.path()).unwrap().count();
     assert_eq!(left, 0, "a run leaves nothing in the data directory");
     record
@@ -95,9 +105,17 @@ fn check_mode(mode: &ModeRecord, topology: &Topology) {
     let mut due = 0;
     for region in &mode.regions {
         for (kind, record) in &region.kinds {
-            assert_eq!(record.ok, record.due, "{} {kind:?}: {:?}", mode.mode, record.errors);
+            assert_eq!(
+                record.ok, record.due,
+                "{} {kind:?}: {:?}",
+                mode.mode, record.errors
+            );
             due += record.due;
-            let route = Route { topology, leader: topology.leader, region: region.region };
+            let route = Route {
+                topology,
+                leader: topology.leader,
+                region: region.region,
+            };
             let least = floor(&mode.paths[kind], &route);
             let measured = Duration::from_nanos(record.latency.minimum_ns().unwrap());
             // The precise thread may be late, never early; 50 us is the design's tolerance.
@@ -117,9 +135,15 @@ fn check_mode(mode: &ModeRecord, topology: &Topology) {
 
 fn check_reads(mode: &ModeRecord) {
     let history = mode.history.as_ref().unwrap();
-    let first_of_window = history.iter().map(|record| record.id).collect::<BTreeSet<_>>();
+    let first_of_window = history
+        .iter()
+        .map(|record| record.id)
+        .collect::<BTreeSet<_>>();
     for record in history {
-        let Outcome::Ok(OperationResult::Read { value: Some(value), .. }) = &record.outcome else {
+        let Outcome::Ok(OperationResult::Read {
+            value: Some(value), ..
+        }) = &record.outcome
+        else {
             continue;
         };
         let writer = writer_of(value).expect("values carry their writer");
@@ -137,7 +161,10 @@ fn check_reads(mode: &ModeRecord) {
 fn the_suite_covers_every_mode() {
     for description in descriptions() {
         let prefix = format!("{}:{}", description.family, description.variant);
-        assert!(MODES.iter().any(|mode| mode.starts_with(&prefix)), "{prefix} is not covered");
+        assert!(
+            MODES.iter().any(|mode| mode.starts_with(&prefix)),
+            "{prefix} is not covered"
+        );
     }
 }
 
@@ -155,7 +182,10 @@ fn every_mode_answers_everything_and_never_beats_its_floor() {
 
 #[test]
 fn every_mode_keeps_its_promises_with_a_write_ahead_log() {
-    let record = run(&Scenario { durability: Durability::Wal, ..scenario(&MODES) });
+    let record = run(&Scenario {
+        durability: Durability::Wal,
+        ..scenario(&MODES)
+    });
     for mode in &record.modes {
         check_mode(mode, &record.scenario.topology);
     }
@@ -169,8 +199,15 @@ fn paused(mode: &str, target: FaultTarget) -> ModeRecord {
         target,
         kind: FaultKind::Pause,
     };
-    let workload = Workload { read_share: 0.0, ..scenario(&[]).workload };
-    let order = Scenario { faults: vec![fault], workload, ..scenario(&[mode]) };
+    let workload = Workload {
+        read_share: 0.0,
+        ..scenario(&[]).workload
+    };
+    let order = Scenario {
+        faults: vec![fault],
+        workload,
+        ..scenario(&[mode])
+    };
     run(&order).modes.remove(0)
 }
 
@@ -198,7 +235,10 @@ fn a_stalled_replica_outside_the_quorum_delays_nothing() {
         let record = paused(mode, FaultTarget::Replica("c".to_owned()));
         // The quorum of a and b answers within 20 ms; a second is far from that and from 1.5 s.
         for region in 0..3 {
-            assert!(slowest_write(&record, region) < Duration::from_secs(1), "{mode}");
+            assert!(
+                slowest_write(&record, region) < Duration::from_secs(1),
+                "{mode}"
+            );
         }
     }
     let record = paused("quorum:register", FaultTarget::Replica("c".to_owned()));
@@ -244,10 +284,19 @@ fn a_fault_that_the_backend_cannot_do_is_refused_before_anything_runs() {
         target: FaultTarget::Link("a".to_owned(), "b".to_owned()),
         kind: FaultKind::Partition,
     };
-    let order = Scenario { faults: vec![fault], ..scenario(&["eventual:lww"]) };
+    let order = Scenario {
+        faults: vec![fault],
+        ..scenario(&["eventual:lww"])
+    };
     let directory = tempfile::tempdir().unwrap();
     let refused = LocalBackend::new(options(directory.path())).run(&order, Seed(7));
-    assert!(matches!(refused, Err(RunError::NotSupported { backend: "local", .. })));
+    assert!(matches!(
+        refused,
+        Err(RunError::NotSupported {
+            backend: "local",
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -256,6 +305,8 @@ fn an_operation_that_the_mode_has_not_is_refused_before_it_runs() {
     order.workload.write_mix.take_if_enough = 1.0;
     let directory = tempfile::tempdir().unwrap();
     let refused = LocalBackend::new(options(directory.path())).run(&order, Seed(7));
-    let Err(RunError::NotSupported { why, .. }) = refused else { panic!("it ran") };
+    let Err(RunError::NotSupported { why, .. }) = refused else {
+        panic!("it ran")
+    };
     assert!(why.contains("take-if-enough"), "{why}");
 }

@@ -34,6 +34,7 @@ macro_rules! modes {
 
 modes! {
     crate::leader_follower::LeaderFollower,
+    crate::quorum::raft::Raft,
     crate::quorum::register::Register,
     crate::eventual::Eventual,
 }

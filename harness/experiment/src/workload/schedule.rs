@@ -198,11 +198,20 @@ mod tests {
             ..Workload::default()
         };
         let schedule = Schedule::new(&workload, order(1, Time::MAX)).unwrap();
-        let first: Vec<_> = schedule
+        let fifth_on: Vec<_> = schedule
+            .skip(4)
             .take(4)
             .map(|planned| (planned.intended_at.0, planned.kind.name(), planned.key.0))
             .collect();
-        assert_eq!(first, []);
+        assert_eq!(
+            fifth_on,
+            [
+                (520_229_622, "write", 3068),
+                (529_845_595, "write", 3636),
+                (530_451_832, "read", 4047),
+                (551_346_965, "read", 4439),
+            ]
+        );
     }
 
     #[test]

@@ -52,10 +52,7 @@ struct Disk {
 /// Returns a topology of `count` replicas, 10 ms from each other one way.
 pub(crate) fn topology(count: usize) -> Topology {
     let regions = (0..count)
-        .map(|index| Region {
-            name: format!("region-{index}"),
-            place: String::new(),
-        })
+        .map(|index| Region::named(format!("region-{index}")))
         .collect();
     let source = Source {
         title: String::new(),

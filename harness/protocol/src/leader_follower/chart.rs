@@ -65,10 +65,7 @@ pub(super) struct Chart {
 
 /// Returns `count` replicas with 100 ms between any two.
 pub(super) fn topology(count: u16) -> Topology {
-    let region = |index: u16| Region {
-        name: format!("region-{index}"),
-        place: String::new(),
-    };
+    let region = |index: u16| Region::named(format!("region-{index}"));
     let links = vec![Link::fixed(Duration::from_millis(50)); usize::from(count * count)];
     let source = Source {
         title: String::new(),

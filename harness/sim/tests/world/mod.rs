@@ -54,11 +54,7 @@ pub fn topology_with_jitter() -> Topology {
 
 fn place(link: impl Fn(usize, usize) -> Link) -> Topology {
     let names = ["a", "b", "c", "d", "e"];
-    let regions = names.map(|name| Region {
-        name: name.to_owned(),
-        place: String::new(),
-        coordinates: None,
-    });
+    let regions = names.map(Region::named);
     let link = &link;
     let links = (0..5)
         .flat_map(|from| (0..5).map(move |to| link(from, to)))

@@ -18,10 +18,7 @@ use crate::time::Time;
 const SECOND_NS: u64 = 1_000_000_000;
 
 fn profile() -> Profile {
-    let region = |name: &str| Region {
-        name: name.to_owned(),
-        place: String::new(),
-    };
+    let region = |name: &str| Region::named(name);
     Profile::new(
         "two",
         "Two regions.",

@@ -1,0 +1,24 @@
+//! What becomes visible when a replica takes over another's store.
+
+use longhaul_experiment::{Key, Version};
+
+use crate::outbox::Outbox;
+use crate::store::Store;
+
+/// Notes every version that `new` shows and `old` did not.
+pub(super) fn note_changes<M, T>(old: &Store, new: &Store, out: &mut Outbox<M, T>) {
+    for (key, version) in changes(old, new) {
+        out.applied(key, version);
+    }
+}
+
+fn changes<'a>(old: &'a Store, new: &'a Store) -> impl Iterator<Item = (Key, Version)> + 'a {
+    let mut earlier = old.entries().peekable();
+    new.entries().filter_map(move |(key, entry)| {
+        while earlier.next_if(|(other, _)| *other < key).is_some() {}
+        let known = earlier
+            .next_if(|(other, _)| *other == key)
+            .is_some_and(|(_, other)| other.version == entry.version);
+        (!known).then_some((key, entry.version))
+    })
+}

@@ -1,0 +1,191 @@
+//! The one file that knows the raft library's message types, and how a node of it is configured.
+
+use longhaul_experiment::ReplicaId;
+use protobuf::SingularPtrField;
+use raft::eraftpb::{Entry, Message, MessageType, Snapshot};
+use raft::{Config, RawNode, ReadOnlyOption};
+
+use super::storage::LogStorage;
+use super::wire::{RaftEntry, RaftMessage, RaftMessageKind, RaftSnapshot};
+use crate::quorum::timeouts::Timeouts;
+
+/// The most bytes of entries in one message, as the library counts them.
+pub(super) const APPEND_BYTES_MAX: u64 = 1 << 20;
+
+/// The most bytes of entries that one proposal appends: with the library's overhead for each
+/// entry counted, it fits into one message, so no part of it waits for an answer.
+pub(super) const PROPOSAL_BYTES_MAX: usize = 512 << 10;
+
+/// The most messages under way to one follower. A leader that sends one for every 20
+/// microseconds fills it at a round trip of 330 ms.
+const INFLIGHT_MAX: usize = 1 << 14;
+
+/// The most bytes of entries without a majority; beyond it, requests are refused.
+const UNCOMMITTED_BYTES_MAX: u64 = 256 << 20;
+
+/// Returns the library's id of a replica; 0 means nobody there.
+pub(super) fn node_id(replica: ReplicaId) -> u64 {
+    u64::from(replica.0) + 1
+}
+
+/// Returns the replica with the library's id.
+pub(super) fn replica_id(node: u64) -> Option<ReplicaId> {
+    Some(ReplicaId(u16::try_from(node.checked_sub(1)?).ok()?))
+}
+
+/// Makes a node on its storage.
+pub(super) fn node(id: ReplicaId, storage: LogStorage) -> RawNode<LogStorage> {
+    let election_tick = Timeouts::ELECTION_HEARTBEATS as usize;
+    let config = Config {
+        id: node_id(id),
+        election_tick,
+        heartbeat_tick: 1,
+        applied: storage.applied().index,
+        max_size_per_msg: APPEND_BYTES_MAX,
+        max_inflight_msgs: INFLIGHT_MAX,
+        check_quorum: true,
+        pre_vote: true,
+        // Leases are kept outside the library: its own lets a leader serve reads up to twice the
+        // election time-out after it last heard of a majority.
+        read_only_option: ReadOnlyOption::Safe,
+        max_uncommitted_size: UNCOMMITTED_BYTES_MAX,
+        ..Config::default()
+    };
+    let logger = slog::Logger::root(slog::Discard, slog::o!());
+    RawNode::new(&config, storage, &logger).expect("the configuration is constant and valid")
+}
+
+/// Returns an entry to propose.
+pub(super) fn proposal(data: Vec<u8>) -> Entry {
+    Entry {
+        data: data.into(),
+        ..Entry::default()
+    }
+}
+
+/// Returns a proposal of several entries.
+pub(super) fn propose(from: u64, entries: Vec<Entry>) -> Message {
+    Message {
+        msg_type: MessageType::MsgPropose,
+        from,
+        entries: entries.into(),
+        ..Message::default()
+    }
+}
+
+/// Returns an entry's form outside the library.
+pub(super) fn entry_out(entry: &Entry) -> RaftEntry {
+    RaftEntry {
+        term: entry.term,
+        data: entry.data.clone(),
+    }
+}
+
+/// Returns the library's form of an entry at a position.
+pub(super) fn entry_in(index: u64, entry: RaftEntry) -> Entry {
+    Entry {
+        term: entry.term,
+        index,
+        data: entry.data,
+        ..Entry::default()
+    }
+}
+
+/// Returns a snapshot's form outside the library.
+pub(super) fn snapshot_out(snapshot: &Snapshot) -> RaftSnapshot {
+    let metadata = snapshot.get_metadata();
+    RaftSnapshot {
+        index: metadata.index,
+        term: metadata.term,
+        data: snapshot.data.clone(),
+    }
+}
+
+/// Returns the library's form of a snapshot.
+pub(super) fn snapshot_in(snapshot: RaftSnapshot, voters: &[u64]) -> Snapshot {
+    let mut result = Snapshot {
+        data: snapshot.data,
+        ..Snapshot::default()
+    };
+    let metadata = result.mut_metadata();
+    metadata.index = snapshot.index;
+    metadata.term = snapshot.term;
+    metadata.mut_conf_state().voters = voters.to_vec();
+    result
+}
+
+/// Returns a message's receiver and its form outside the library; `None` for kinds that never
+/// leave a node here (forwarded proposals and reads, leadership transfer).
+pub(super) fn message_out(message: Message) -> Option<(ReplicaId, RaftMessage)> {
+    let kind = match message.msg_type {
+        MessageType::MsgAppend => RaftMessageKind::Append,
+        MessageType::MsgAppendResponse => RaftMessageKind::AppendResponse,
+        MessageType::MsgRequestVote => RaftMessageKind::RequestVote,
+        MessageType::MsgRequestVoteResponse => RaftMessageKind::RequestVoteResponse,
+        MessageType::MsgRequestPreVote => RaftMessageKind::RequestPreVote,
+        MessageType::MsgRequestPreVoteResponse => RaftMessageKind::RequestPreVoteResponse,
+        MessageType::MsgSnapshot => RaftMessageKind::Snapshot,
+        MessageType::MsgHeartbeat => RaftMessageKind::Heartbeat,
+        MessageType::MsgHeartbeatResponse => RaftMessageKind::HeartbeatResponse,
+        _ => return None,
+    };
+    let to = replica_id(message.to)?;
+    let wire = RaftMessage {
+        kind,
+        term: message.term,
+        log_term: message.log_term,
+        index: message.index,
+        commit: message.commit,
+        commit_term: message.commit_term,
+        reject: message.reject,
+        reject_hint: message.reject_hint,
+        request_snapshot: message.request_snapshot,
+        priority: message.priority,
+        entries: message.entries.iter().map(entry_out).collect(),
+        snapshot: message.snapshot.as_ref().map(snapshot_out),
+        context: message.context,
+    };
+    Some((to, wire))
+}
+
+/// Returns the library's form of a message.
+pub(super) fn message_in(from: ReplicaId, to: u64, wire: RaftMessage, voters: &[u64]) -> Message {
+    let msg_type = match wire.kind {
+        RaftMessageKind::Append => MessageType::MsgAppend,
+        RaftMessageKind::AppendResponse => MessageType::MsgAppendResponse,
+        RaftMessageKind::RequestVote => MessageType::MsgRequestVote,
+        RaftMessageKind::RequestVoteResponse => MessageType::MsgRequestVoteResponse,
+        RaftMessageKind::RequestPreVote => MessageType::MsgRequestPreVote,
+        RaftMessageKind::RequestPreVoteResponse => MessageType::MsgRequestPreVoteResponse,
+        RaftMessageKind::Snapshot => MessageType::MsgSnapshot,
+        RaftMessageKind::Heartbeat => MessageType::MsgHeartbeat,
+        RaftMessageKind::HeartbeatResponse => MessageType::MsgHeartbeatResponse,
+    };
+    let entries: Vec<Entry> = wire
+        .entries
+        .into_iter()
+        .zip(wire.index + 1..)
+        .map(|(entry, index)| entry_in(index, entry))
+        .collect();
+    Message {
+        msg_type,
+        to,
+        from: node_id(from),
+        term: wire.term,
+        log_term: wire.log_term,
+        index: wire.index,
+        commit: wire.commit,
+        commit_term: wire.commit_term,
+        reject: wire.reject,
+        reject_hint: wire.reject_hint,
+        request_snapshot: wire.request_snapshot,
+        priority: wire.priority,
+        context: wire.context,
+        entries: entries.into(),
+        snapshot: wire
+            .snapshot
+            .map(|snapshot| snapshot_in(snapshot, voters))
+            .map_or_else(SingularPtrField::none, SingularPtrField::some),
+        ..Message::default()
+    }
+}
