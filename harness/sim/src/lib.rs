@@ -6,7 +6,7 @@
 //! 2. [`simulation`]: replicas, their timers and storage, and the network between them;
 //! 3. [`clients`]: the clients of a region, which follow a schedule;
 //! 4. [`backend`]: a scenario and a seed in, a record out;
-//! 5. [`explain`]: one operation in a quiet system, hop by hop.
+//! 5. [`mod@explain`]: one operation in a quiet system, hop by hop.
 //!
 //! Everything is a function of scenario and seed: no clock is read, nothing is drawn from
 //! outside the run's streams, no unordered map is iterated.

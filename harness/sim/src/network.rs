@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::simulation::ClientAddress;
 
-/// Bytes that a frame adds to its content: a length and a checksum of 4 bytes each, and 4 bytes
-/// that say what it is.
+/// Bytes that a frame adds to its content, as frames of the `local` backend do: a length of 4
+/// bytes and a logical instant of sending of 8.
 pub const FRAMING_BYTES: usize = 12;
 
 /// One direction of one connection.

@@ -32,6 +32,7 @@ const MODES: &[&str] = &[
     "leader-follower:sync",
     "quorum:raft",
     "quorum:raft,read=lease",
+    "quorum:raft,read=log",
     "quorum:paxos",
     "quorum:register",
     "quorum:register,phases=1",
@@ -218,7 +219,8 @@ fn two_runs_of_one_seed_are_identical_and_of_two_seeds_are_not() {
     struct Repeat;
     impl Check for Repeat {
         fn check<M: Mode>(self, mode: M, spec: &ModeSpec) {
-            let mut scenario = scenario(spec, &[0, 2, 4], 50.0);
+            // Few histograms: an unoptimised build takes long to clear them.
+            let mut scenario = scenario(spec, &[2], 50.0);
             let clients = scenario.topology.clients.clone();
             scenario.topology = Topology {
                 clients,
@@ -240,6 +242,32 @@ fn two_runs_of_one_seed_are_identical_and_of_two_seeds_are_not() {
 
 fn writes(record: &ModeRecord) -> &KindRecord {
     &record.regions[0].kinds[&OperationKind::Write]
+}
+
+#[test]
+fn a_healthy_run_loses_nothing_and_no_operation_beats_its_floor() {
+    #[derive(Clone, Copy)]
+    struct Healthy;
+    impl Check for Healthy {
+        fn check<M: Mode>(self, mode: M, spec: &ModeSpec) {
+            let mut scenario = scenario(spec, &[0, 3], 50.0);
+            scenario.workload.read_share = 0.5;
+            let record = run(mode, spec, &scenario, 1);
+            assert!(record.leaders.len() <= 1, "{spec}: {:?}", record.leaders);
+            assert!(record.warnings.is_empty(), "{spec}: {:?}", record.warnings);
+            for region in &record.regions {
+                assert_eq!((region.capped, region.redirects), (0, 0), "{spec}");
+                for (kind, seen) in &region.kinds {
+                    let floor = floor(&record.paths[kind], region.region, &scenario.topology);
+                    let least = seen.latency.minimum_ns().map(Duration::from_nanos);
+                    assert_eq!(seen.ok, seen.due, "{spec} {kind:?}: {:?}", seen.errors);
+                    assert!(seen.due > 50, "{spec} {kind:?}");
+                    assert_eq!(least, Some(floor), "{spec} {kind:?}");
+                }
+            }
+        }
+    }
+    every_mode(Healthy);
 }
 
 /// A pause of the replica of a region, two seconds long, one second into the window.

@@ -54,7 +54,7 @@ pub fn topology_with_jitter() -> Topology {
 
 fn place(link: impl Fn(usize, usize) -> Link) -> Topology {
     let names = ["a", "b", "c", "d", "e"];
-    let regions = names.map(|name| Region::named(name));
+    let regions = names.map(Region::named);
     let link = &link;
     let links = (0..5)
         .flat_map(|from| (0..5).map(move |to| link(from, to)))
@@ -170,7 +170,7 @@ pub fn answers<M: Mode>(
     answers
 }
 
-/// Sends an operation, runs for ten seconds, and returns its outcome.
+/// Sends an operation, runs for three seconds, and returns its outcome.
 pub fn ask<M: Mode>(
     simulation: &mut Simulation<M>,
     region: RegionIndex,
@@ -178,7 +178,7 @@ pub fn ask<M: Mode>(
     operation: Operation,
 ) -> Outcome {
     submit(simulation, region, sequence, operation);
-    let until = simulation.now() + Duration::from_secs(10);
+    let until = simulation.now() + Duration::from_secs(3);
     let mut answers = answers(simulation, until);
     assert_eq!(answers.len(), 1, "one answer");
     answers.remove(0).1
