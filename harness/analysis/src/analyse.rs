@@ -93,7 +93,7 @@ impl Analysis {
     /// and nothing else, to be shown beside the floor.
     ///
     /// `record` is the run analysed; `delays` draws one one-way delay of a link, its least delay
-    /// included. The leader is the first of the measured window.
+    /// included. The leader is the lowest replica id among those that led in the measured window.
     pub fn add_models(
         &mut self,
         record: &RunRecord,

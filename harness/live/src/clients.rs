@@ -202,13 +202,14 @@ impl<R: Replica + 'static> Clients<R> {
         self.scenario.topology.nearest_replica(self.region)
     }
 
-    /// The replicas that the clients ask at first.
+    /// The replicas that the clients ask at first, and the nearest in any case: its link is the
+    /// region's LAN, which is probed too.
     fn first_contacts(&self) -> BTreeSet<ReplicaId> {
-        let contacts = self.contacts.iter().map(|(_, contact)| match contact {
+        let asked = self.contacts.iter().map(|(_, contact)| match contact {
             Contact::Leader => self.scenario.topology.leader,
             Contact::Nearest => self.nearest(),
         });
-        contacts.collect()
+        asked.chain([self.nearest()]).collect()
     }
 
     fn begin_load(&mut self, plan: LoadPlan, now: Time) {

@@ -152,10 +152,7 @@ fn topology(regions: usize) -> Topology {
         date: "2026-11".to_owned(),
         method: "by hand".to_owned(),
     };
-    let region = |&(name, _): &(&str, f64)| Region {
-        name: name.to_owned(),
-        place: String::new(),
-    };
+    let region = |&(name, _): &(&str, f64)| Region::named(name);
     Topology::everywhere(Profile::new(
         format!("made-up-{regions}"),
         "Regions on a line.",
