@@ -441,7 +441,7 @@ async fn read_replies<R: Replica + 'static>(
 ) {
     while let Ok(true) = inbound.fill().await {
         loop {
-            match inbound.next::<ReplyFrame>() {
+            match inbound.next_frame::<ReplyFrame>() {
                 Ok(None) => break,
                 Ok(Some(frame)) => match frame.message {
                     ReplyFrame::Reply { operation, outcome } => {

@@ -242,7 +242,7 @@ impl<R: Replica + 'static> Host<R> {
     fn obey(host: &Rc<RefCell<Host<R>>>, this: &mut Host<R>, order: ToAgent, now: Now) -> Flow {
         match order {
             ToAgent::Connect(addresses) => {
-                for (&peer, _) in &this.peers {
+                for &peer in this.peers.keys() {
                     let dialling =
                         peers::keep_dialling(Rc::clone(host), peer, addresses[peer.index()]);
                     tokio::task::spawn_local(dialling);

@@ -232,7 +232,7 @@ async fn read_peer<R: Replica + 'static>(
 ) {
     while let Ok(true) = inbound.fill().await {
         loop {
-            match inbound.next::<PeerFrame<R::Message>>() {
+            match inbound.next_frame::<PeerFrame<R::Message>>() {
                 Ok(None) => break,
                 Ok(Some(frame)) => match frame.message {
                     PeerFrame::Message(message) => {
@@ -274,7 +274,7 @@ async fn read_client<R: Replica + 'static>(
 ) {
     while let Ok(true) = inbound.fill().await {
         loop {
-            match inbound.next::<ClientFrame>() {
+            match inbound.next_frame::<ClientFrame>() {
                 Ok(None) => break,
                 Ok(Some(frame)) => match frame.message {
                     ClientFrame::Request(request) => {

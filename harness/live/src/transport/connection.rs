@@ -79,8 +79,8 @@ impl Inbound {
     /// # Errors
     ///
     /// The peer sent something else than a frame.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<Received<T>>, FrameError> {
-        self.reader.next()
+    pub fn next_frame<T: DeserializeOwned>(&mut self) -> Result<Option<Received<T>>, FrameError> {
+        self.reader.next_frame()
     }
 
     /// Waits for one frame.
@@ -91,7 +91,7 @@ impl Inbound {
     pub async fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Received<T>> {
         loop {
             let next = self
-                .next()
+                .next_frame()
                 .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
             if let Some(frame) = next {
                 return Ok(frame);

@@ -171,7 +171,7 @@ impl FrameReader {
     /// # Errors
     ///
     /// The bytes are no frame of such messages.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<Received<T>>, FrameError> {
+    pub fn next_frame<T: DeserializeOwned>(&mut self) -> Result<Option<Received<T>>, FrameError> {
         let frame = self
             .codec
             .decode(&mut self.buffer)
@@ -209,7 +209,7 @@ mod tests {
     ) -> Result<Vec<Received<T>>, FrameError> {
         reader.buffer().extend_from_slice(bytes);
         let mut received = Vec::new();
-        while let Some(frame) = reader.next()? {
+        while let Some(frame) = reader.next_frame()? {
             received.push(frame);
         }
         Ok(received)
