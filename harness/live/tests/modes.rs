@@ -32,7 +32,7 @@ const MODES: [&str; 7] = [
 /// Three regions; one way: a-b 5 ms, a-c 10 ms, b-c 8 ms, and 50 us within each.
 fn topology() -> Topology {
     let one_way_us = [[50, 5_000, 10_000], [5_000, 50, 8_000], [10_000, 8_000, 50]];
-    let regions = ["a", "b", "c"].map(|name| Region::named(name));
+    let regions = ["a", "b", "c"].map(Region::named);
     let links = one_way_us
         .iter()
         .flatten()
