@@ -39,7 +39,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         // Whoever reads our output may stop early, as `head` does.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            output::note(&format!("error: {error}\n"));
             ExitCode::FAILURE
         }
     }

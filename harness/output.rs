@@ -65,6 +65,11 @@ pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Tells the user something on standard error; nobody may be listening.
+pub(crate) fn note(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Returns the width for tables: the terminal's, or 100 columns elsewhere.
 pub(crate) fn width() -> usize {
     let terminal = Term::stdout();

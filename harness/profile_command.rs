@@ -11,7 +11,7 @@ use longhaul_experiment::profile::import::{ImportOptions, import_file};
 use longhaul_report::matrix_table;
 
 use crate::arguments::{ImportArguments, ProfileCommand};
-use crate::output::{CommandError, print, width};
+use crate::output::{CommandError, note, print, width};
 use crate::scenario_arguments::find_profile;
 
 /// Runs a `profile` command.
@@ -110,10 +110,10 @@ fn import(arguments: &ImportArguments) -> Result<String, CommandError> {
     };
     let derived = import_file(&arguments.file, &options)?;
     if !derived.dropped.is_empty() {
-        eprintln!(
-            "left out, for want of measured pairs: {}",
+        note(&format!(
+            "left out, for want of measured pairs: {}\n",
             derived.dropped.join(", ")
-        );
+        ));
     }
     Ok(derived.profile.to_toml())
 }

@@ -12,7 +12,7 @@ use longhaul_experiment::{Scenario, Seed};
 use longhaul_live::{Interrupt, Phase, Progress};
 
 use crate::arguments::RunArguments;
-use crate::output::{CommandError, print};
+use crate::output::{CommandError, note, print};
 use crate::report_command::{analysed, summary_json, write_report};
 use crate::scenario_arguments::scenario;
 use crate::wiring::{self, RunOptions};
@@ -23,7 +23,7 @@ const INTERRUPTED: u8 = 130;
 /// Runs a scenario and leaves its record, summary, table and charts.
 pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
     let (scenario, backend) = scenario(&arguments)?;
-    eprint!("{}", announcement(&scenario, backend, arguments.seed)?);
+    note(&announcement(&scenario, backend, arguments.seed)?);
     let name = match &arguments.name {
         Some(name) => name.clone(),
         None => run_name(unix_seconds(), &scenario.name),
@@ -59,12 +59,12 @@ pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
     } else {
         print(&table)?;
     }
-    eprintln!(
-        "\nrecord, charts and summary: {}",
+    note(&format!(
+        "\nrecord, charts and summary: {}\n",
         directory.path().display()
-    );
+    ));
     if !record.complete {
-        eprintln!("interrupted: the record is partial and says so");
+        note("interrupted: the record is partial and says so\n");
         return Ok(ExitCode::from(INTERRUPTED));
     }
     Ok(ExitCode::SUCCESS)
@@ -208,11 +208,11 @@ fn reporter(scenario: &Scenario) -> Box<dyn FnMut(Progress<'_>)> {
                 bar.finish_and_clear();
             }
         } else if began && progress.phase == Phase::Measuring {
-            eprintln!(
-                "{}/{count} {}: measuring",
+            note(&format!(
+                "{}/{count} {}: measuring\n",
                 progress.position + 1,
                 progress.mode
-            );
+            ));
         }
     })
 }
@@ -238,7 +238,7 @@ fn raise_on_signal(interrupt: &Interrupt) -> Result<(), CommandError> {
         .spawn(move || {
             runtime.block_on(async {
                 if tokio::signal::ctrl_c().await.is_ok() {
-                    eprintln!("\ninterrupted: ending the run (once more to end at once)");
+                    note("\ninterrupted: ending the run (once more to end at once)\n");
                     interrupt.raise();
                 }
                 if tokio::signal::ctrl_c().await.is_ok() {

@@ -129,6 +129,7 @@ pub(crate) fn record(modes: Vec<ModeRecord>) -> RunRecord {
         backend: BackendKind::Local,
         seed: Seed(1),
         complete: true,
+        failures: Vec::new(),
         calibration: Calibration {
             scheduling: "SCHED_FIFO 20".to_owned(),
             compensation_ns: 0,

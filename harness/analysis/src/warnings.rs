@@ -74,7 +74,13 @@ pub fn judge(record: &RunRecord, summary: &mut Summary) {
 /// Returns the doubts that concern the run as a whole.
 pub fn of_run(record: &RunRecord, summary: &Summary) -> Vec<Doubt> {
     let mut doubts = Vec::new();
-    if !record.complete {
+    for failure in &record.failures {
+        doubts.push(Doubt::forbidding(
+            format!("mode {} failed: {}", failure.mode, failure.why),
+            "run it again; the figures of the other modes stand",
+        ));
+    }
+    if !record.complete && record.failures.is_empty() {
         doubts.push(Doubt::forbidding(
             "the run was interrupted".to_owned(),
             "the last mode's window is shorter than asked and later modes are missing; run it again to its end",

@@ -24,6 +24,16 @@ pub enum RunError {
     /// A mode of the scenario is unknown or unfit for its topology.
     #[error(transparent)]
     Mode(#[from] ModeError),
+    /// A mode has not an operation that the workload asks for.
+    #[error(
+        "mode {mode} does not support the operation '{operation}': leave the mode or the operation out"
+    )]
+    Operation {
+        /// The mode.
+        mode: String,
+        /// The operation's name.
+        operation: &'static str,
+    },
     /// The backend cannot do what the scenario asks for.
     #[error("the {backend} backend cannot run this scenario: {why}")]
     NotSupported {

@@ -48,8 +48,11 @@ pub struct RunRecord {
     pub backend: BackendKind,
     /// Its seed.
     pub seed: Seed,
-    /// Whether it ran to its end; `false` after an interrupt: the last mode may be cut short.
+    /// Whether it ran to its end; `false` after an interrupt, when the last mode may be cut
+    /// short, and when a mode failed.
     pub complete: bool,
+    /// The modes that failed, and why.
+    pub failures: Vec<ModeFailure>,
     /// How exact the emulation was, before load.
     pub calibration: Calibration,
     /// The machine and the program.
@@ -79,11 +82,21 @@ impl RunRecord {
             backend: self.backend,
             seed: self.seed,
             complete: self.complete,
+            failures: self.failures.clone(),
             calibration: self.calibration.clone(),
             environment: self.environment.clone(),
             modes: self.modes.iter().map(without_history).collect(),
         }
     }
+}
+
+/// A mode that could not be measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ModeFailure {
+    /// The mode.
+    pub mode: String,
+    /// Why.
+    pub why: String,
 }
 
 /// Where a scenario runs.

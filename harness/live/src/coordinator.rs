@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longhaul_experiment::record::{
-    BackendKind, Calibration, ModeRecord, RECORD_VERSION, RunRecord,
+    BackendKind, Calibration, ModeFailure, ModeRecord, RECORD_VERSION, RunRecord,
 };
 use longhaul_experiment::{Backend, ModeSpec, RunError, Scenario, Seed};
-use longhaul_protocol::modes::with_mode;
+use longhaul_protocol::modes::{self, with_mode};
 use longhaul_protocol::{Mode, ModeVisitor};
 
 use crate::environment;
@@ -78,6 +78,7 @@ impl LocalBackend {
 impl Backend for LocalBackend {
     fn run(&mut self, scenario: &Scenario, seed: Seed) -> Result<RunRecord, RunError> {
         cluster::check_supported(scenario)?;
+        modes::check(scenario)?;
         let environment =
             environment::describe(&self.options.longhaul_version, self.options.command.clone());
         let scenario = Arc::new(scenario.clone());
@@ -88,6 +89,7 @@ impl Backend for LocalBackend {
             backend: BackendKind::Local,
             seed,
             complete: true,
+            failures: Vec::new(),
             calibration: Calibration::default(),
             environment,
             modes: Vec::new(),
@@ -108,7 +110,19 @@ impl Backend for LocalBackend {
                 probe_links: position == 0,
                 options: &mut self.options,
             };
-            let outcome = with_mode(spec, &topology, RunMode(run))??;
+            let outcome = match with_mode(spec, &topology, RunMode(run))? {
+                Ok(outcome) => outcome,
+                // The other modes' figures stand without this one's.
+                Err(why) if scenario.modes.len() > 1 => {
+                    record.complete = false;
+                    record.failures.push(ModeFailure {
+                        mode: spec.to_string(),
+                        why: why.to_string(),
+                    });
+                    continue;
+                }
+                Err(why) => return Err(why),
+            };
             record.complete &= !outcome.interrupted;
             if let Some(calibration) = outcome.calibration {
                 record.calibration = calibration;

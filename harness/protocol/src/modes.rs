@@ -1,7 +1,9 @@
 //! The list of all modes. A new mode is a module and one line here.
 
+use std::collections::BTreeMap;
+
 use longhaul_experiment::mode::ModeError;
-use longhaul_experiment::{ModeSpec, Topology};
+use longhaul_experiment::{ModeSpec, OperationKind, Path, RunError, Scenario, Topology};
 
 use crate::mode::{Description, Mode, ModeVisitor};
 
@@ -44,4 +46,46 @@ fn describes<M: Mode>(spec: &ModeSpec) -> bool {
     M::DESCRIPTIONS
         .iter()
         .any(|description| description.family == spec.family && description.variant == spec.variant)
+}
+
+/// Checks all modes of a scenario before anything runs.
+///
+/// # Errors
+///
+/// A mode is unknown, has unfit parameters, or has not an operation that the workload asks for.
+pub fn check(scenario: &Scenario) -> Result<(), RunError> {
+    struct Check<'a>(&'a ModeSpec, &'a Scenario);
+    impl ModeVisitor for Check<'_> {
+        type Output = Result<(), RunError>;
+
+        fn visit<M: Mode>(self, mode: M) -> Self::Output {
+            paths(&mode, self.0, self.1).map(drop)
+        }
+    }
+    for spec in &scenario.modes {
+        with_mode(spec, &scenario.topology, Check(spec, scenario))??;
+    }
+    Ok(())
+}
+
+/// Returns the message patterns of the operations that a scenario's workload asks for.
+///
+/// # Errors
+///
+/// The mode has not one of them.
+pub fn paths<M: Mode>(
+    mode: &M,
+    spec: &ModeSpec,
+    scenario: &Scenario,
+) -> Result<BTreeMap<OperationKind, Path>, RunError> {
+    let kinds = scenario.workload.kinds().into_iter();
+    kinds
+        .map(|kind| match mode.path(kind, &scenario.topology) {
+            Some(path) => Ok((kind, path)),
+            None => Err(RunError::Operation {
+                mode: spec.to_string(),
+                operation: kind.name(),
+            }),
+        })
+        .collect()
 }

@@ -26,6 +26,16 @@ pub trait Replica {
     /// The names of its timers. Setting a timer that is set replaces it.
     type Timer: Clone + Copy + Debug + Ord + Send + 'static;
 
+    /// Returns what a message is called in traces: the first word of its debug text, unless the
+    /// mode knows better.
+    fn name(message: &Self::Message) -> String {
+        let text = format!("{message:?}");
+        text.split(|character: char| !character.is_alphanumeric())
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
     /// Begins. All peers are down until [`Replica::on_peer`] says otherwise.
     fn on_start(&mut self, now: Now, recovered: Recovered, out: &mut OutboxOf<Self>);
 

@@ -102,6 +102,7 @@ pub fn record(shape: Shape) -> RunRecord {
         backend: BackendKind::Sim,
         seed: Seed(1),
         complete: true,
+        failures: Vec::new(),
         calibration: Calibration::default(),
         environment: Environment {
             longhaul_version: "0.1.0".to_owned(),

@@ -11,7 +11,7 @@ use longhaul_experiment::record::{
 use longhaul_experiment::{
     Contact, ModeSpec, OperationKind, OperationRecord, Path, RunRecord, Scenario, Seed, Time,
 };
-use longhaul_protocol::modes::with_mode;
+use longhaul_protocol::modes::{self, with_mode};
 use longhaul_protocol::{Mode, ModeVisitor};
 
 use crate::clients::{ClientsSetup, LoadPlan, RegionClients, Wake};
@@ -48,7 +48,8 @@ impl Default for SimBackend {
 
 impl Backend for SimBackend {
     fn run(&mut self, scenario: &Scenario, seed: Seed) -> Result<RunRecord, RunError> {
-        let mut modes = Vec::with_capacity(scenario.modes.len());
+        modes::check(scenario)?;
+        let mut records = Vec::with_capacity(scenario.modes.len());
         for spec in &scenario.modes {
             let visitor = RunMode {
                 backend: *self,
@@ -56,7 +57,7 @@ impl Backend for SimBackend {
                 spec,
                 seed,
             };
-            modes.push(with_mode(spec, &scenario.topology, visitor)??);
+            records.push(with_mode(spec, &scenario.topology, visitor)??);
         }
         Ok(RunRecord {
             record_version: RECORD_VERSION,
@@ -69,7 +70,8 @@ impl Backend for SimBackend {
                 ..Calibration::default()
             },
             environment: Environment::default(),
-            modes,
+            modes: records,
+            failures: Vec::new(),
         })
     }
 }
@@ -87,7 +89,7 @@ impl SimBackend {
         spec: &ModeSpec,
         (scenario, seed): (&Scenario, Seed),
     ) -> Result<ModeRecord, RunError> {
-        let paths = paths(&mode, spec, scenario)?;
+        let paths = modes::paths(&mode, spec, scenario)?;
         let contacts: BTreeMap<OperationKind, Contact> = paths
             .iter()
             .map(|(&kind, path)| (kind, path.contact))
@@ -149,28 +151,6 @@ impl ModeVisitor for RunMode<'_> {
         self.backend
             .run_mode(mode, self.spec, (self.scenario, self.seed))
     }
-}
-
-/// Returns the paths of the operations that the workload asks for.
-fn paths<M: Mode>(
-    mode: &M,
-    spec: &ModeSpec,
-    scenario: &Scenario,
-) -> Result<BTreeMap<OperationKind, Path>, RunError> {
-    let mut paths = BTreeMap::new();
-    for kind in scenario.workload.kinds() {
-        let path = mode
-            .path(kind, &scenario.topology)
-            .ok_or_else(|| RunError::NotSupported {
-                backend: BackendKind::Sim.name(),
-                why: format!(
-                    "mode {spec} does not support {}: set its share in the workload to 0",
-                    kind.name()
-                ),
-            })?;
-        paths.insert(kind, path);
-    }
-    Ok(paths)
 }
 
 /// Runs the replicas without delay or load until all of them take the topology's leader for the

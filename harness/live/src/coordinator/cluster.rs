@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use longhaul_experiment::fault::{FaultKind, FaultTarget};
 use longhaul_experiment::scenario::Durability;
-use longhaul_experiment::{Contact, OperationKind, Path, RunError, Scenario};
+use longhaul_experiment::{Contact, OperationKind, RunError, Scenario};
 use longhaul_protocol::{Member, Mode, Replica};
 use longhaul_wan::clock::Clock;
 use longhaul_wan::delay_line::{DelayLine, Options};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::phases::ModeRun;
+use super::phases::{ModeRun, Paths};
 use crate::agent::Agent;
 use crate::clients::ClientsSetup;
 use crate::delivery::{Mailboxes, PreciseLine};
@@ -51,7 +51,7 @@ impl<R: Replica + Send + 'static> Cluster<R> {
     pub(super) fn start<M: Mode<Replica = R>>(
         run: &ModeRun<'_>,
         mode: &M,
-        paths: &[(OperationKind, Path)],
+        paths: &Paths,
     ) -> Result<Cluster<R>, RunError> {
         let failed = |why: &dyn std::fmt::Display| RunError::Failed {
             mode: run.spec.to_string(),
@@ -162,10 +162,10 @@ impl<R: Replica + Send + 'static> Cluster<R> {
     }
 }
 
-fn contacts(paths: &[(OperationKind, Path)]) -> Vec<(OperationKind, Contact)> {
+fn contacts(paths: &Paths) -> Vec<(OperationKind, Contact)> {
     paths
         .iter()
-        .map(|(kind, path)| (*kind, path.contact))
+        .map(|(&kind, path)| (kind, path.contact))
         .collect()
 }
 

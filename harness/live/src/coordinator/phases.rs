@@ -1,5 +1,6 @@
 //! One mode's run, phase by phase.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use longhaul_experiment::{
     Contact, Fault, FaultTarget, ModeSpec, OperationKind, OperationRecord, Path, ReplicaId,
     RunError, Scenario, Seed, Time, Topology,
 };
+use longhaul_protocol::modes::paths;
 use longhaul_protocol::{Mode, Replica};
 use longhaul_wan::delay_line::ReleaseKind;
 
@@ -22,6 +24,9 @@ use crate::links::Links;
 use crate::messages::{ClientsReport, FromAgent, LoadPlan, ProbePlan, ProbeSample, ToAgent};
 use crate::processors::ProcessorTimes;
 use crate::traffic;
+
+/// The message patterns of the operations that are asked for.
+pub(super) type Paths = BTreeMap<OperationKind, Path>;
 
 /// Probes sent on each directed link, and the time between two.
 const PROBES: u32 = 40;
@@ -108,7 +113,7 @@ enum Waited {
 impl ModeRun<'_> {
     /// Runs the mode: bootstrap, calibration, warm-up, measurement, drain.
     pub(super) async fn run<M: Mode>(mut self, mode: M) -> Result<ModeOutcome, RunError> {
-        let paths = self.paths(&mode)?;
+        let paths = paths(&mode, self.spec, self.scenario)?;
         let mut cluster = Cluster::start(&self, &mode, &paths)?;
         let mut heard = Heard {
             addresses: vec![None; self.topology.replicas.len()],
@@ -131,32 +136,12 @@ impl ModeRun<'_> {
         Ok(self.outcome(heard, measured, paths))
     }
 
-    /// Returns the message patterns of the operations that the workload asks for.
-    fn paths<M: Mode>(&self, mode: &M) -> Result<Vec<(OperationKind, Path)>, RunError> {
-        self.scenario
-            .workload
-            .kinds()
-            .into_iter()
-            .map(|kind| match mode.path(kind, self.topology) {
-                Some(path) => Ok((kind, path)),
-                None => Err(RunError::NotSupported {
-                    backend: "local",
-                    why: format!(
-                        "mode {} does not support the operation '{}': leave the mode or the operation out",
-                        self.spec,
-                        kind.name()
-                    ),
-                }),
-            })
-            .collect()
-    }
-
     /// Connects everyone and waits for the wanted leader, without delay; `false`: interrupted.
     async fn bootstrap<R: Replica + Send + 'static>(
         &mut self,
         cluster: &mut Cluster<R>,
         heard: &mut Heard,
-        paths: &[(OperationKind, Path)],
+        paths: &Paths,
     ) -> Result<bool, RunError> {
         let deadline = cluster.clock.now() + READY_WITHIN;
         let (replicas, clients) = (self.topology.replicas.len(), self.topology.clients.len());
@@ -408,12 +393,7 @@ impl ModeRun<'_> {
         }
     }
 
-    fn outcome(
-        &self,
-        mut heard: Heard,
-        mut measured: Measured,
-        paths: Vec<(OperationKind, Path)>,
-    ) -> ModeOutcome {
+    fn outcome(&self, mut heard: Heard, mut measured: Measured, paths: Paths) -> ModeOutcome {
         let mut pacing = Histogram::new();
         let mut history: Vec<OperationRecord> = Vec::new();
         let mut regions: Vec<RegionRecord> = Vec::new();
@@ -441,7 +421,7 @@ impl ModeRun<'_> {
         });
         let record = (!measured.window.is_zero()).then(|| ModeRecord {
             mode: self.spec.clone(),
-            paths: paths.into_iter().collect(),
+            paths,
             leaders: heard.leaderships,
             window_start: measured.window_start,
             window: measured.window,

@@ -7,7 +7,7 @@ use longhaul_protocol::{Effect, LogRecord, Mode, Outbox, PersistToken, Replica};
 use super::events::{Event, Frame, Sync};
 use super::{MessageOf, Simulation, Verdict};
 use crate::network::Wire;
-use crate::trace::{TraceId, TraceKind, name_of};
+use crate::trace::{TraceId, TraceKind};
 
 impl<M: Mode> Simulation<M> {
     pub(super) fn open_batch(&mut self, id: ReplicaId, cause: Option<TraceId>) {
@@ -96,7 +96,7 @@ impl<M: Mode> Simulation<M> {
         let cause = self.tracer.add(self.now, cause, || TraceKind::Sent {
             from,
             to,
-            name: name_of(&message),
+            name: <M::Replica as Replica>::name(&message),
         });
         let bytes = self.network.frame_bytes(&message);
         let frame = Frame::Message {

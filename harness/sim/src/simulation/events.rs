@@ -169,7 +169,7 @@ impl<M: Mode> Simulation<M> {
                     let input = self.tracer.add(self.now, cause, || TraceKind::Delivered {
                         from,
                         to,
-                        name: name_of(&message),
+                        name: <M::Replica as Replica>::name(&message),
                     });
                     self.open_batch(to, input);
                     let now = self.now;

@@ -102,6 +102,7 @@ fn record(backend: BackendKind) -> RunRecord {
         backend,
         seed: Seed(7),
         complete: true,
+        failures: Vec::new(),
         calibration: Calibration::default(),
         environment: Environment {
             longhaul_version: "0.1.0".to_owned(),

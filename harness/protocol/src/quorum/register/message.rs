@@ -11,6 +11,26 @@ pub struct Message {
     pub parts: Vec<Part>,
 }
 
+impl Message {
+    /// Returns the names of its parts, each once, joined.
+    pub(super) fn name(&self) -> String {
+        let mut names: Vec<&str> = self
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Query { .. } => "Query",
+                Part::Answer { .. } => "Answer",
+                Part::Store { .. } => "Store",
+                Part::Stored { .. } => "Stored",
+                Part::Pull { .. } => "Pull",
+                Part::Pulled { .. } => "Pulled",
+            })
+            .collect();
+        names.dedup();
+        names.join("+")
+    }
+}
+
 /// Names one coordination. The incarnation tells a coordinator's lives apart: an answer that a
 /// member owed an earlier life names no coordination of this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

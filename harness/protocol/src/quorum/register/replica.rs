@@ -252,6 +252,10 @@ impl Replica for RegisterReplica {
     type Message = Message;
     type Timer = RegisterTimer;
 
+    fn name(message: &Message) -> String {
+        message.name()
+    }
+
     fn on_start(&mut self, _now: Now, recovered: Recovered, _out: &mut OutboxOf<Self>) {
         if !self.is_member(self.id) {
             return;
