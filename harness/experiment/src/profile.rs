@@ -138,7 +138,7 @@ impl Link {
 pub struct Jitter {
     /// The distribution of the added delay at any one instant.
     pub marginal: Marginal,
-    /// The time constant of the process's autocorrelation, exp(-t / correlation).
+    /// The time after which the process's autocorrelation has fallen to 1/e.
     pub correlation: Duration,
 }
 

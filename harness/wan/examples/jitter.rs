@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use longhaul_experiment::profile::bundled::bundled;
 use longhaul_experiment::profile::{Jitter, Link, Marginal};
 use longhaul_experiment::time::nanos;
-use longhaul_experiment::{Seed, Stream, Time};
+use longhaul_experiment::{LinkId, Seed, Stream, Time};
 use longhaul_wan::link::{LinkCore, Verdict};
 use longhaul_wan::marginal::QuantileTable;
 
@@ -36,6 +37,28 @@ fn main() {
     compare("p99 14, p99.9 38 ms", tail, 100, &[200]);
     compare("p99 26, p99.9 90 ms", steep.clone(), 1_000, &[20, 200]);
     compare("p99 26, p99.9 90 ms", steep, 100, &[20, 200]);
+    bundled_link("aws-5", every_rate);
+    bundled_link("aws-5-heavy-tail", every_rate);
+}
+
+/// Compares the link from Ireland to Tokyo, the one with the largest calm jitter.
+fn bundled_link(profile: &str, rates: &[u64]) {
+    let Some(profile) = bundled(profile) else {
+        return;
+    };
+    let ends = profile
+        .region("eu-west-1")
+        .zip(profile.region("ap-northeast-1"));
+    if let Some((from, to)) = ends {
+        let jitter = &profile.link(LinkId { from, to }).jitter;
+        let correlation_ms = jitter.correlation.as_millis() as u64;
+        compare(
+            &profile.name,
+            jitter.marginal.clone(),
+            correlation_ms,
+            rates,
+        );
+    }
 }
 
 fn ms(milliseconds: f64) -> Duration {
