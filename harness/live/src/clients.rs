@@ -20,9 +20,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use crate::delivery::{ClientInput, Delivery};
 use crate::links::Links;
 use crate::messages::{ClientsReport, FromAgent, LoadPlan, ProbePlan, ProbeSample, ToAgent};
-use crate::receiving_end::{Gate, ReceivingEnd};
+use crate::receiving_end::{Gate, ReceivingEnd, read_frames};
 use crate::traffic::{Sender, Traffic};
-use crate::transport::{Inbound, Outbound, dial};
+use crate::transport::{Inbound, Outbound, Received, dial};
 use crate::wire::{ClientFrame, Hello, ReplyFrame};
 
 /// How often operations without an answer are looked for: they may be given up that much late.
@@ -433,32 +433,26 @@ async fn connect<R: Replica + 'static>(
     }
 }
 
-/// Reads until the connection ends or sends what is no frame.
 async fn read_replies<R: Replica + 'static>(
     inbound: &mut Inbound,
     receiving: &mut ReceivingEnd<R>,
     position: usize,
 ) {
-    while let Ok(true) = inbound.fill().await {
-        loop {
-            match inbound.next_frame::<ReplyFrame>() {
-                Ok(None) => break,
-                Ok(Some(frame)) => match frame.message {
-                    ReplyFrame::Reply { operation, outcome } => {
-                        let input = ClientInput::Reply { operation, outcome };
-                        let delivery = Delivery::Clients(position, input);
-                        receiving.admit(frame.sent_at, frame.bytes, delivery);
-                    }
-                    ReplyFrame::Probe => {
-                        let sent_at = frame.sent_at;
-                        receiving.admit_probe(sent_at, frame.bytes, |sample| {
-                            Delivery::Clients(position, ClientInput::Probe { sent_at, sample })
-                        });
-                    }
-                },
-                Err(_) => return,
+    read_frames(inbound, receiving, |receiving, frame| {
+        let Received {
+            sent_at,
+            bytes,
+            message,
+        } = frame;
+        match message {
+            ReplyFrame::Reply { operation, outcome } => {
+                let input = ClientInput::Reply { operation, outcome };
+                receiving.admit(sent_at, bytes, Delivery::Clients(position, input));
             }
+            ReplyFrame::Probe => receiving.admit_probe(sent_at, bytes, |sample| {
+                Delivery::Clients(position, ClientInput::Probe { sent_at, sample })
+            }),
         }
-        receiving.flush();
-    }
+    })
+    .await;
 }

@@ -11,9 +11,11 @@ use longhaul_protocol::Replica;
 use longhaul_wan::clock::Clock;
 use longhaul_wan::delay_line::QueueId;
 use longhaul_wan::link::{LinkCore, Verdict};
+use serde::de::DeserializeOwned;
 
 use crate::delivery::{Delayed, Delivery, Mailboxes, PreciseLine};
 use crate::messages::ProbeSample;
+use crate::transport::{Inbound, Received};
 
 /// The instant from which frames are delayed; before it, they pass at once.
 #[derive(Clone, Debug)]
@@ -131,6 +133,24 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
         if !self.batch.is_empty() {
             self.gate.line.push_all(self.queue, self.batch.drain(..));
         }
+    }
+}
+
+/// Reads a connection until it ends or sends what is no frame; `admit` takes each frame.
+pub(crate) async fn read_frames<R: Replica + 'static, T: DeserializeOwned>(
+    inbound: &mut Inbound,
+    receiving: &mut ReceivingEnd<R>,
+    mut admit: impl FnMut(&mut ReceivingEnd<R>, Received<T>),
+) {
+    while let Ok(true) = inbound.fill().await {
+        loop {
+            match inbound.next_frame() {
+                Ok(Some(frame)) => admit(receiving, frame),
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+        receiving.flush();
     }
 }
 

@@ -8,14 +8,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use longhaul_experiment::{Now, RegionIndex, ReplicaId};
+use longhaul_experiment::{ClientId, Now, RegionIndex, ReplicaId};
 use longhaul_protocol::{PeerState, Replica};
 
 use super::Host;
 use crate::delivery::{Delivery, ReplicaInput};
 use crate::messages::FromAgent;
-use crate::receiving_end::ReceivingEnd;
-use crate::transport::{Inbound, Outbound, dial};
+use crate::receiving_end::{ReceivingEnd, read_frames};
+use crate::transport::{Inbound, Outbound, Received, dial};
 use crate::wire::{ClientFrame, Hello, PeerFrame};
 
 /// How long a replica waits before it dials a peer again.
@@ -224,81 +224,70 @@ struct Origin {
     epoch: u64,
 }
 
-/// Reads until the connection ends or sends what is no frame.
 async fn read_peer<R: Replica + 'static>(
     inbound: &mut Inbound,
     receiving: &mut ReceivingEnd<R>,
     Origin { own, peer, epoch }: Origin,
 ) {
-    while let Ok(true) = inbound.fill().await {
-        loop {
-            match inbound.next_frame::<PeerFrame<R::Message>>() {
-                Ok(None) => break,
-                Ok(Some(frame)) => match frame.message {
-                    PeerFrame::Message(message) => {
-                        let input = ReplicaInput::Message {
-                            from: peer,
-                            epoch,
-                            message,
-                        };
-                        let delivery = Delivery::Replica(own, input);
-                        receiving.admit(frame.sent_at, frame.bytes, delivery);
-                    }
-                    PeerFrame::Probe => {
-                        let sent_at = frame.sent_at;
-                        receiving.admit_probe(sent_at, frame.bytes, |sample| {
-                            let client = None;
-                            Delivery::Replica(
-                                own,
-                                ReplicaInput::Probe {
-                                    sent_at,
-                                    sample,
-                                    client,
-                                },
-                            )
-                        });
-                    }
-                },
-                Err(_) => return,
+    read_frames(inbound, receiving, |receiving, frame| {
+        let Received {
+            sent_at,
+            bytes,
+            message,
+        } = frame;
+        match message {
+            PeerFrame::<R::Message>::Message(message) => {
+                let input = ReplicaInput::Message {
+                    from: peer,
+                    epoch,
+                    message,
+                };
+                receiving.admit(sent_at, bytes, Delivery::Replica(own, input));
             }
+            PeerFrame::Probe => receiving.admit_probe(sent_at, bytes, |sample| {
+                Delivery::Replica(
+                    own,
+                    ReplicaInput::Probe {
+                        sent_at,
+                        sample,
+                        client: None,
+                    },
+                )
+            }),
         }
-        receiving.flush();
-    }
+    })
+    .await;
 }
 
 async fn read_client<R: Replica + 'static>(
     inbound: &mut Inbound,
     receiving: &mut ReceivingEnd<R>,
     own: ReplicaId,
-    client: longhaul_experiment::ClientId,
+    client: ClientId,
 ) {
-    while let Ok(true) = inbound.fill().await {
-        loop {
-            match inbound.next_frame::<ClientFrame>() {
-                Ok(None) => break,
-                Ok(Some(frame)) => match frame.message {
-                    ClientFrame::Request(request) => {
-                        let delivery = Delivery::Replica(own, ReplicaInput::Request(request));
-                        receiving.admit(frame.sent_at, frame.bytes, delivery);
-                    }
-                    ClientFrame::Probe => {
-                        let sent_at = frame.sent_at;
-                        receiving.admit_probe(sent_at, frame.bytes, |sample| {
-                            let client = Some(client);
-                            Delivery::Replica(
-                                own,
-                                ReplicaInput::Probe {
-                                    sent_at,
-                                    sample,
-                                    client,
-                                },
-                            )
-                        });
-                    }
-                },
-                Err(_) => return,
+    read_frames(inbound, receiving, |receiving, frame| {
+        let Received {
+            sent_at,
+            bytes,
+            message,
+        } = frame;
+        match message {
+            ClientFrame::Request(request) => {
+                let delivery = Delivery::Replica(own, ReplicaInput::Request(request));
+                receiving.admit(sent_at, bytes, delivery);
             }
+            ClientFrame::Probe => receiving.admit_probe(sent_at, bytes, |sample| {
+                let client = Some(client);
+                Delivery::Replica(
+                    own,
+                    ReplicaInput::Probe {
+                        sent_at,
+                        sample,
+                        client,
+                    },
+                )
+            }),
         }
-        receiving.flush();
-    }
+    })
+    .await;
 }
