@@ -20,7 +20,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use longhaul_analysis::analyse;
 use longhaul_experiment::profile::{Jitter, Link, Marginal, bundled::bundled};
 use longhaul_experiment::record::{Completion, Recorder};
@@ -183,6 +183,8 @@ fn report(criterion: &mut Criterion) {
     let record = small_record();
     let analysis = analyse(&record);
     let mut group = criterion.benchmark_group("report");
+    // An analysis takes milliseconds: growing batches would not fit the time.
+    group.sampling_mode(SamplingMode::Flat);
     group.bench_function("analyse-7-modes", |bencher| {
         bencher.iter(|| analyse(&record));
     });
