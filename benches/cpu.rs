@@ -144,7 +144,7 @@ fn codec(criterion: &mut Criterion) {
     group.bench_function("decode-request", |bencher| {
         bencher.iter(|| {
             reader.buffer().extend_from_slice(&sent);
-            while let Some(frame) = reader.next::<Request>().expect("it is a request") {
+            while let Some(frame) = reader.next_frame::<Request>().expect("it is a request") {
                 black_box(frame);
             }
         });

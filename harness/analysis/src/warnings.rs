@@ -14,6 +14,8 @@ use crate::summary::{ModeSummary, OperationSummary, Summary};
 pub const LATENESS_P99_US: f64 = 500.0;
 /// The share of the machine beyond which a run cannot carry its figures.
 pub const MACHINE_BUSY: f64 = 0.8;
+/// The share of the machine's time that its hypervisor may take without being named.
+pub const MACHINE_STOLEN: f64 = 0.02;
 /// The share of the machine that other programs may use before a run.
 pub const BUSY_BEFORE: f64 = 0.1;
 /// How far below its floor a measurement may be, in nanoseconds: clocks are read this exactly.
@@ -139,6 +141,17 @@ fn load(mode: &ModeRecord) -> Vec<Doubt> {
         doubts.push(Doubt::forbidding(
             format!("the machine was {:.0}% busy", 100.0 * cpu.machine_busy),
             "its queues are in the latency; lower the rate, place fewer regions, or use a larger machine",
+        ));
+    }
+    if let Some(cpu) = &load.cpu
+        && cpu.machine_stolen > MACHINE_STOLEN
+    {
+        doubts.push(Doubt::new(
+            format!(
+                "the hypervisor took {:.0}% of the machine's time",
+                100.0 * cpu.machine_stolen
+            ),
+            "the tails are partly its; run at a quieter hour or on a machine of your own",
         ));
     }
     if load.pacing.p99_us > LATENESS_P99_US {

@@ -220,6 +220,9 @@ pub struct CpuUse {
     pub replica_cores: f64,
     /// The share of the whole machine that was busy, other programs included, 0 to 1.
     pub machine_busy: f64,
+    /// The share of the whole machine's time that its hypervisor gave to other machines, 0 to 1;
+    /// part of `machine_busy`. While it is gone, nothing here runs, whatever its priority.
+    pub machine_stolen: f64,
 }
 
 /// What one mode left behind.

@@ -9,6 +9,7 @@ pub(crate) struct ProcessorTimes {
     replicas_ns: u64,
     delay_line_ns: u64,
     machine_busy_ticks: u64,
+    machine_stolen_ticks: u64,
     machine_ticks: u64,
 }
 
@@ -37,7 +38,11 @@ impl ProcessorTimes {
                 times.delay_line_ns += used;
             }
         }
-        (times.machine_busy_ticks, times.machine_ticks) = machine_ticks()?;
+        let ticks = machine_ticks()?;
+        // user nice system idle iowait irq softirq steal; guest time is within user time.
+        times.machine_ticks = ticks.iter().sum();
+        times.machine_busy_ticks = times.machine_ticks - ticks[3] - ticks[4];
+        times.machine_stolen_ticks = ticks[7];
         Some(times)
     }
 
@@ -54,33 +59,24 @@ impl ProcessorTimes {
             .machine_ticks
             .saturating_sub(self.machine_ticks)
             .max(1);
-        let busy = later
-            .machine_busy_ticks
-            .saturating_sub(self.machine_busy_ticks);
+        let share = |from: u64, to: u64| to.saturating_sub(from) as f64 / ticks as f64;
         CpuUse {
             generator_cores: cores(self.clients_ns, later.clients_ns),
             delay_line_cores: cores(self.delay_line_ns, later.delay_line_ns),
             replica_cores: cores(self.replicas_ns, later.replicas_ns),
-            machine_busy: busy as f64 / ticks as f64,
+            machine_busy: share(self.machine_busy_ticks, later.machine_busy_ticks),
+            machine_stolen: share(self.machine_stolen_ticks, later.machine_stolen_ticks),
         }
     }
 }
 
-/// Returns (busy, all) ticks of all processors since boot.
+/// Returns the ticks of all processors since boot, by what they went to.
 #[cfg(target_os = "linux")]
-fn machine_ticks() -> Option<(u64, u64)> {
+fn machine_ticks() -> Option<[u64; 8]> {
     let statistics = std::fs::read_to_string("/proc/stat").ok()?;
-    let ticks: Vec<u64> = statistics
-        .lines()
-        .next()?
-        .split_whitespace()
-        .skip(1)
-        .map_while(|text| text.parse().ok())
-        .collect();
-    // user nice system idle iowait irq softirq steal; guest time is within user time.
-    let all: u64 = ticks.iter().take(8).sum();
-    let idle = ticks.get(3)? + ticks.get(4)?;
-    Some((all - idle, all))
+    let words = statistics.lines().next()?.split_whitespace().skip(1);
+    let ticks: Vec<u64> = words.map_while(|text| text.parse().ok()).take(8).collect();
+    ticks.try_into().ok()
 }
 
 /// Measures for `span` what share of the machine is busy; `None` where the system does not tell.
