@@ -29,11 +29,7 @@ pub trait Replica {
     /// Returns what a message is called in traces: the first word of its debug text, unless the
     /// mode knows better.
     fn name(message: &Self::Message) -> String {
-        let text = format!("{message:?}");
-        text.split(|character: char| !character.is_alphanumeric())
-            .next()
-            .unwrap_or_default()
-            .to_owned()
+        first_word(message)
     }
 
     /// Begins. All peers are down until [`Replica::on_peer`] says otherwise.
@@ -66,6 +62,15 @@ pub trait Replica {
     /// doing once for many of them (one message for many log entries) belongs here. A host that
     /// does not batch calls it after every callback.
     fn on_batch_end(&mut self, _now: Now, _out: &mut OutboxOf<Self>) {}
+}
+
+/// Returns the first word of a value's debug text: a variant's or a type's name.
+pub(crate) fn first_word(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    let end = text
+        .find(|character: char| !character.is_alphanumeric())
+        .unwrap_or(text.len());
+    text[..end].to_owned()
 }
 
 /// A client's request.

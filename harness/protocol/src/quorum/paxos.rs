@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mode::{Description, Mode, check_parameters, parameter_error};
 use crate::outbox::Outbox;
-use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request};
+use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request, first_word};
 use entry::Command;
 use participant::{Beginning, Participant};
 use storage::State;
@@ -167,6 +167,13 @@ pub enum PaxosTimer {
 impl Replica for PaxosReplica {
     type Message = PaxosMessageOnWire;
     type Timer = PaxosTimer;
+
+    fn name(message: &PaxosMessageOnWire) -> String {
+        match &message.0 {
+            Message::SequencePaxos(message) => first_word(&message.msg),
+            Message::BLE(message) => first_word(&message.msg),
+        }
+    }
 
     fn on_start(
         &mut self,

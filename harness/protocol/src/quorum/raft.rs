@@ -24,7 +24,7 @@ use longhaul_experiment::{
 
 use crate::mode::{Description, Mode, check_parameters, parameter_error};
 use crate::outbox::Outbox;
-use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request};
+use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request, first_word};
 use participant::{Beginning, Participant};
 use storage::LogStorage;
 pub use wire::{RaftEntry, RaftMessage, RaftMessageKind, RaftSnapshot};
@@ -154,6 +154,10 @@ impl RaftReplica {
 impl Replica for RaftReplica {
     type Message = RaftMessage;
     type Timer = RaftTimer;
+
+    fn name(message: &RaftMessage) -> String {
+        first_word(&message.kind)
+    }
 
     fn on_start(
         &mut self,

@@ -297,3 +297,18 @@ fn a_broken_histogram_is_named() {
         "{message}"
     );
 }
+
+#[test]
+fn figures_survive_the_manifest_to_the_last_bit() {
+    use rand_chacha::rand_core::Rng;
+    let mut generator = Seed(1).stream(crate::Stream::Calibration, 0);
+    for _ in 0..1000 {
+        // Milliseconds between 0 and 1000 with all 53 bits.
+        let figure = (generator.next_u64() >> 11) as f64 * (1000.0 / (1u64 << 53) as f64);
+        let text = serde_json::to_string(&figure).unwrap();
+        assert_eq!(
+            serde_json::from_str::<f64>(&text).unwrap().to_bits(),
+            figure.to_bits()
+        );
+    }
+}
