@@ -7,6 +7,7 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use longhaul_protocol::{Mode, Replica};
+use longhaul_wan::delay_line::make_precise;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::LocalSet;
 
@@ -14,6 +15,10 @@ use crate::clients::{self, ClientsSetup};
 use crate::delivery::{ClientInput, ReplicaInput};
 use crate::messages::ToAgent;
 use crate::replica_host::{self, ReplicaSetup};
+
+/// The SCHED_FIFO priority of clients' threads, below the precise thread's: in the system that is
+/// measured they are on other machines, so replicas that are busy here must not make them late.
+const CLIENTS_PRIORITY: u8 = 10;
 
 /// The threads of a region. Dropping it stops and joins them.
 pub(crate) struct Agent<R: Replica> {
@@ -40,15 +45,19 @@ impl<R: Replica + Send + 'static> Agent<R> {
         };
         if let Some((mailbox, setup)) = replica {
             agent.replica = Some(mailbox);
-            agent.threads.push(spawn(format!("replica-{region}"), || {
-                replica_host::run(setup)
-            })?);
+            agent
+                .threads
+                .push(spawn(format!("replica-{region}"), None, || {
+                    replica_host::run(setup)
+                })?);
         }
         if let Some((mailbox, setup)) = clients {
             agent.clients = Some(mailbox);
-            agent
-                .threads
-                .push(spawn(format!("client-{region}"), || clients::run(setup))?);
+            agent.threads.push(spawn(
+                format!("client-{region}"),
+                Some(CLIENTS_PRIORITY),
+                || clients::run(setup),
+            )?);
         }
         Ok(agent)
     }
@@ -93,12 +102,15 @@ impl<R: Replica> Drop for Agent<R> {
 
 fn spawn<F: Future<Output = ()>>(
     name: String,
+    priority: Option<u8>,
     run: impl FnOnce() -> F + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     thread::Builder::new().name(name).spawn(move || {
+        // How the precise thread is scheduled is in the record; this is permitted when that is.
+        let _ = make_precise(priority);
         let tasks = LocalSet::new();
         tasks.block_on(&runtime, run());
     })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Makes the calling thread's waits precise and, where asked for and permitted, real-time.
 /// Returns what came of it in the record's words, e.g. `SCHED_FIFO 20`.
-pub(crate) fn make_precise(priority: Option<u8>) -> String {
+pub fn make_precise(priority: Option<u8>) -> String {
     narrow_timer_slack();
     match priority {
         None => "normal: no priority asked for".to_owned(),
