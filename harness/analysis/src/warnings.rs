@@ -88,7 +88,9 @@ pub fn of_run(record: &RunRecord, summary: &Summary) -> Vec<Doubt> {
             "the last mode's window is shorter than asked and later modes are missing; run it again to its end",
         ));
     }
-    if let Some(busy) = record.environment.busy_before
+    // Virtual time does not feel other programs, and its figures must not depend on them.
+    if record.backend != BackendKind::Sim
+        && let Some(busy) = record.environment.busy_before
         && busy > BUSY_BEFORE
     {
         doubts.push(Doubt::new(
@@ -277,7 +279,7 @@ fn operations(mode: &ModeSummary) -> impl Iterator<Item = &OperationSummary> {
 #[cfg(test)]
 mod tests {
     use longhaul_experiment::OperationKind;
-    use longhaul_experiment::record::CpuUse;
+    use longhaul_experiment::record::{BackendKind, CpuUse};
 
     use crate::{analyse, synthetic};
 
@@ -382,6 +384,27 @@ mod tests {
             warnings[1]
                 .starts_with("10 of 2000 operations did not succeed (overloaded 4, timed-out 6):"),
             "{warnings:?}"
+        );
+    }
+
+    #[test]
+    fn virtual_time_does_not_warn_of_a_busy_machine() {
+        let mut record = synthetic::record(vec![]);
+        record.environment.busy_before = Some(0.9);
+        assert!(
+            analyse(&record)
+                .summary
+                .warnings
+                .iter()
+                .any(|text| text.contains("busy before"))
+        );
+        record.backend = BackendKind::Sim;
+        assert!(
+            !analyse(&record)
+                .summary
+                .warnings
+                .iter()
+                .any(|text| text.contains("busy before"))
         );
     }
 }
