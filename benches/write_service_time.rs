@@ -106,6 +106,7 @@ fn write_service_time(criterion: &mut Criterion) {
 /// flatter.
 fn mean_service_time(scenario: &Scenario, mode: &ModeSpec, data_directory: &Path) -> Duration {
     let options = RunOptions {
+        attempts: 1,
         backend: BackendKind::Local,
         seed: Seed(1),
         data_directory: data_directory.to_owned(),

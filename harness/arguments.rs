@@ -146,6 +146,10 @@ pub struct RunArguments {
     /// The seed of every random draw.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
+    /// Measure a mode again, this often in all, while the machine was too late or too busy to
+    /// carry its figures; latencies are not looked at, and the record counts the attempts.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub attempts: u32,
     /// Keep one record per operation (`history-*.jsonl`); memory then grows with the run.
     #[arg(long)]
     pub history: bool,

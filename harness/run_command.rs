@@ -34,6 +34,7 @@ pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
     let options = RunOptions {
         backend,
         seed: Seed(arguments.seed),
+        attempts: arguments.attempts,
         data_directory: directory.path().join("wal"),
         interrupt,
         on_progress: reporter(&scenario),
@@ -186,7 +187,8 @@ fn supported(expected: u64) -> String {
 
 /// Shows progress on standard error: a live line on a terminal, a line per phase elsewhere.
 fn reporter(scenario: &Scenario) -> Box<dyn FnMut(Progress<'_>)> {
-    let count = scenario.modes.len();
+    let modes = scenario.modes.clone();
+    let count = modes.len();
     let style = ProgressStyle::with_template("{prefix:.bold} [{bar:30}] {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
@@ -194,23 +196,22 @@ fn reporter(scenario: &Scenario) -> Box<dyn FnMut(Progress<'_>)> {
     let live = std::io::stderr().is_terminal();
     let mut last: Option<(usize, Phase)> = None;
     Box::new(move |progress| {
-        let step = (progress.position, progress.phase);
+        // A repetition runs one mode alone: its place is that in the whole run.
+        let position = modes.iter().position(|mode| mode == progress.mode);
+        let position = position.unwrap_or(progress.position);
+        let step = (position, progress.phase);
         let began = last.replace(step) != Some(step);
         if live {
-            bar.set_prefix(format!(
-                "{}/{count} {}",
-                progress.position + 1,
-                progress.mode
-            ));
+            bar.set_prefix(format!("{}/{count} {}", position + 1, progress.mode));
             bar.set_message(phase(progress.phase));
             bar.set_position((progress.share.clamp(0.0, 1.0) * 1000.0) as u64);
-            if progress.phase == Phase::Drain && progress.position + 1 == count {
+            if progress.phase == Phase::Drain && position + 1 == count {
                 bar.finish_and_clear();
             }
         } else if began && progress.phase == Phase::Measuring {
             note(&format!(
                 "{}/{count} {}: measuring\n",
-                progress.position + 1,
+                position + 1,
                 progress.mode
             ));
         }

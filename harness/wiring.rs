@@ -6,6 +6,7 @@ use longhaul_experiment::record::BackendKind;
 use longhaul_experiment::{Backend, RunError, RunRecord, Scenario, Seed};
 use longhaul_live::{Interrupt, LocalBackend, LocalOptions, Progress};
 use longhaul_sim::SimBackend;
+use longhaul_study::measure_until_carried;
 
 /// longhaul's version, for records.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -16,6 +17,8 @@ pub struct RunOptions {
     pub backend: BackendKind,
     /// Its seed.
     pub seed: Seed,
+    /// How often a mode is measured at most, while the machine cannot carry its figures.
+    pub attempts: u32,
     /// Where replicas keep write-ahead logs while it runs.
     pub data_directory: PathBuf,
     /// Ends it early.
@@ -32,14 +35,16 @@ pub struct RunOptions {
 pub fn run(scenario: &Scenario, options: RunOptions) -> Result<RunRecord, RunError> {
     let command: Vec<String> = std::env::args().collect();
     match options.backend {
-        BackendKind::Local => LocalBackend::new(LocalOptions {
-            longhaul_version: VERSION.to_owned(),
-            command,
-            data_directory: options.data_directory,
-            interrupt: options.interrupt,
-            on_progress: options.on_progress,
-        })
-        .run(scenario, options.seed),
+        BackendKind::Local => {
+            let mut backend = LocalBackend::new(LocalOptions {
+                longhaul_version: VERSION.to_owned(),
+                command,
+                data_directory: options.data_directory,
+                interrupt: options.interrupt,
+                on_progress: options.on_progress,
+            });
+            measure_until_carried(&mut backend, scenario, options.seed, options.attempts)
+        }
         BackendKind::Sim => {
             let mut record = SimBackend::default().run(scenario, options.seed)?;
             record.environment = longhaul_live::describe_environment(VERSION, command);

@@ -129,6 +129,12 @@ pub fn of_mode(record: &RunRecord, mode: &ModeRecord, summary: &ModeSummary) -> 
     doubts
 }
 
+/// Says whether the machine carried a mode's figures: links and schedule were measured under load
+/// and on time, and the machine had room. It looks at no latency of any operation.
+pub fn machine_carried(mode: &ModeRecord) -> bool {
+    !load(mode).iter().any(|doubt| doubt.forbids_publication)
+}
+
 fn load(mode: &ModeRecord) -> Vec<Doubt> {
     let Some(load) = &mode.load else {
         return vec![Doubt::forbidding(

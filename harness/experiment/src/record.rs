@@ -171,14 +171,33 @@ pub struct LinkCalibration {
 }
 
 /// How exact the emulation was under the load of one mode, and who used the processors.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadCalibration {
+    /// How often the mode was measured. Earlier attempts were given up because the machine could
+    /// not carry their figures, and for no other reason: latencies were not looked at.
+    #[serde(default = "one_attempt")]
+    pub attempts: u32,
     /// How late the delay line released frames.
     pub release: Lateness,
     /// How late operations were sent after they were due, while the cap allowed it.
     pub pacing: Lateness,
     /// Processor use in the measured window; `None` where the system does not tell.
     pub cpu: Option<CpuUse>,
+}
+
+impl Default for LoadCalibration {
+    fn default() -> LoadCalibration {
+        LoadCalibration {
+            attempts: one_attempt(),
+            release: Lateness::default(),
+            pacing: Lateness::default(),
+            cpu: None,
+        }
+    }
+}
+
+const fn one_attempt() -> u32 {
+    1
 }
 
 /// A summary of lateness in microseconds.

@@ -185,6 +185,11 @@ impl Page<'_> {
         if redirects > 0 {
             facts.push(format!("{redirects} redirects"));
         }
+        if let Some(load) = &mode.load
+            && load.attempts > 1
+        {
+            facts.push(format!("attempt {}", load.attempts));
+        }
         self.wrapped("  ", &facts.join("; "));
     }
 

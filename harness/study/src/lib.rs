@@ -1,3 +1,7 @@
-//! What runs many runs: sweeps, searches, suites, and testing by simulation.
+//! What runs many runs: repeated measurement, sweeps, searches, suites, and testing by simulation.
 //!
-//! It may call every other crate, and none but the root calls it. Nothing is in it yet.
+//! It may call every other crate, and none but the root calls it.
+
+mod attempts;
+
+pub use attempts::measure_until_carried;
