@@ -2,7 +2,7 @@
 
 use longhaul_experiment::scenario::Durability;
 use longhaul_experiment::workload::{Arrivals, KeyDistribution, Workload};
-use longhaul_experiment::{Fault, FaultTarget, RegionIndex, Scenario};
+use longhaul_experiment::{Fault, RegionIndex, Scenario};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +94,7 @@ impl ScenarioSummary {
             clients: names(&topology.clients),
             modes: scenario.modes.iter().map(ToString::to_string).collect(),
             workload: WorkloadSummary::new(&scenario.workload),
-            faults: scenario.faults.iter().map(describe_fault).collect(),
+            faults: scenario.faults.iter().map(Fault::to_string).collect(),
             durability: match scenario.durability {
                 Durability::Memory => "memory",
                 Durability::Wal => "wal",
@@ -144,18 +144,4 @@ fn describe_keys(keys: KeyDistribution) -> String {
         } => format!("hotspot: {hot_operations} of the operations on {hot_keys} of the keys"),
         KeyDistribution::Latest { exponent } => format!("latest {exponent}"),
     }
-}
-
-fn describe_fault(fault: &Fault) -> String {
-    let target = match &fault.target {
-        FaultTarget::Leader => "the leader".to_owned(),
-        FaultTarget::Replica(region) => format!("the replica in {region}"),
-        FaultTarget::Link(from, to) => format!("the link from {from} to {to}"),
-    };
-    format!(
-        "{} of {target} at {} s for {} s",
-        fault.kind.name(),
-        fault.at.as_secs_f64(),
-        fault.lasts.as_secs_f64()
-    )
 }

@@ -1,5 +1,6 @@
 //! Where a scenario runs: the only step that touches the world.
 
+use crate::fault::FaultError;
 use crate::mode::ModeError;
 use crate::random::Seed;
 use crate::record::RunRecord;
@@ -42,6 +43,9 @@ pub enum RunError {
         /// What it cannot do, and what to do instead.
         why: String,
     },
+    /// A fault of the scenario cannot happen in its topology.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
     /// A mode did not get ready for load.
     #[error("mode {mode} did not get ready: {why}")]
     NotReady {

@@ -240,6 +240,7 @@ impl<R: Replica + 'static> Clients<R> {
             sessions: self.sessions.clone(),
             leader: self.scenario.topology.leader,
             nearest: self.nearest(),
+            replicas: self.scenario.topology.replicas.len() as u16,
             contacts: self.contacts.clone(),
             values: ValueMaker::new(workload.value_size),
             max_in_flight: self.scenario.limits.max_in_flight,

@@ -20,7 +20,7 @@ use longhaul_experiment::{
 use crate::replica::Request;
 use session::{InFlight, Session};
 
-/// How often a client follows a refusal's hint to another leader, per operation.
+/// How often a client sends a refused operation to another replica.
 const REDIRECTS_MAX: u32 = 3;
 
 /// What the clients of a region are told.
@@ -34,6 +34,8 @@ pub struct ClientSettings {
     pub leader: ReplicaId,
     /// The replica nearest to them.
     pub nearest: ReplicaId,
+    /// How many replicas there are.
+    pub replicas: u16,
     /// Whom they ask for each kind of operation; the nearest replica for kinds not listed.
     pub contacts: Vec<(OperationKind, Contact)>,
     /// Makes the values that they write.
@@ -168,7 +170,7 @@ impl ClientCore {
             .iter()
             .position(|session| session.client == operation.client);
         let Some(session) = position else { return };
-        if let Outcome::Fail(ErrorKind::NotLeader { hint: Some(leader) }) = outcome
+        if let Some(leader) = self.other_leader(session, operation.sequence, &outcome)
             && self.redirect(session, operation.sequence, leader, out)
         {
             return;
@@ -176,6 +178,28 @@ impl ClientCore {
         if let Some(ended) = self.sessions[session].end(operation.sequence) {
             self.complete(operation, ended, now, outcome);
             self.go_on(session, now, out);
+        }
+    }
+
+    /// Takes the end of a session's connection to a replica: what was asked of it and not
+    /// answered may have happened.
+    ///
+    /// `session` is the position of the session among the settings' sessions.
+    pub fn on_connection_lost(
+        &mut self,
+        now: Time,
+        session: usize,
+        replica: ReplicaId,
+        out: &mut Vec<ClientSend>,
+    ) {
+        // Closed loops go on with the next operation, which this connection did not carry.
+        for sequence in self.sessions[session].asked_of(replica) {
+            if let Some(ended) = self.sessions[session].end(sequence) {
+                let client = self.sessions[session].client;
+                let lost = Outcome::Unknown(ErrorKind::ConnectionLost);
+                self.complete(OperationId { client, sequence }, ended, now, lost);
+                self.go_on(session, now, out);
+            }
         }
     }
 
@@ -260,14 +284,37 @@ impl ClientCore {
     }
 
     fn target(&self, kind: OperationKind) -> ReplicaId {
-        let listed = self
-            .settings
-            .contacts
-            .iter()
-            .find(|(listed, _)| *listed == kind);
-        match listed {
-            Some((_, Contact::Leader)) => self.leader,
-            Some((_, Contact::Nearest)) | None => self.settings.nearest,
+        match self.contact(kind) {
+            Contact::Leader => self.leader,
+            Contact::Nearest => self.settings.nearest,
+        }
+    }
+
+    fn contact(&self, kind: OperationKind) -> Contact {
+        let mut contacts = self.settings.contacts.iter();
+        contacts
+            .find(|(listed, _)| *listed == kind)
+            .map_or(Contact::Nearest, |&(_, contact)| contact)
+    }
+
+    /// Returns the replica to ask instead of the one that refused: the leader that it names; or,
+    /// where the leader was wanted and nobody was there or knew one, the next replica in the
+    /// placement, which may.
+    fn other_leader(
+        &mut self,
+        session: usize,
+        sequence: u64,
+        outcome: &Outcome,
+    ) -> Option<ReplicaId> {
+        match outcome {
+            Outcome::Fail(ErrorKind::NotLeader { hint: Some(leader) }) => Some(*leader),
+            Outcome::Fail(ErrorKind::NotReady | ErrorKind::NotLeader { hint: None }) => {
+                let refused = self.sessions[session].get_mut(sequence)?;
+                let (kind, asked) = (refused.operation.kind(), refused.replica);
+                let next = ReplicaId((asked.0 + 1) % self.settings.replicas.max(1));
+                (self.contact(kind) == Contact::Leader).then_some(next)
+            }
+            _ => None,
         }
     }
 
@@ -290,8 +337,8 @@ impl ClientCore {
         }
     }
 
-    /// Sends a refused operation to the leader that the refusal names; `false` when it was sent
-    /// on often enough, or has ended.
+    /// Sends a refused operation to another replica, which is taken for the leader from here on;
+    /// `false` when it was sent on often enough, or has ended.
     fn redirect(
         &mut self,
         session: usize,
@@ -386,3 +433,6 @@ impl ClientCore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use longhaul_protocol::modes::{self, with_mode};
 use longhaul_protocol::{Mode, ModeVisitor};
 
 use crate::clients::{ClientsSetup, LoadPlan, RegionClients, Wake};
-use crate::faults::FaultPlan;
+use crate::faults::Faults;
 use crate::simulation::{Batching, OccurrenceKind, Simulation, SimulationOptions};
 
 /// How long, in virtual time, replicas may take to agree on the wanted leader before load.
@@ -49,6 +49,7 @@ impl Default for SimBackend {
 impl Backend for SimBackend {
     fn run(&mut self, scenario: &Scenario, seed: Seed) -> Result<RunRecord, RunError> {
         modes::check(scenario)?;
+        Faults::new(scenario, Time::ZERO)?;
         let mut records = Vec::with_capacity(scenario.modes.len());
         for spec in &scenario.modes {
             let visitor = RunMode {
@@ -112,7 +113,7 @@ impl SimBackend {
             window_start,
             end: window_start + scenario.durations.measured,
         };
-        let faults = FaultPlan::new(scenario, asks_leader)?;
+        let faults = Faults::new(scenario, window_start)?;
         let regions = scenario.topology.clients.len();
         let clients = (0..regions)
             .map(|position| {
@@ -208,15 +209,14 @@ pub fn agree_on_leader<M: Mode>(
 struct Run<M: Mode> {
     simulation: Simulation<M>,
     clients: Vec<RegionClients>,
-    faults: FaultPlan,
+    faults: Faults,
     plan: LoadPlan,
 }
 
 impl<M: Mode> Run<M> {
     /// Runs warm-up, window and drain.
     fn carry_load(&mut self, drain: Duration) {
-        self.faults
-            .schedule(&mut self.simulation, self.plan.window_start);
+        self.faults.schedule(&mut self.simulation);
         for clients in &mut self.clients {
             clients.start(&mut self.simulation);
         }

@@ -7,8 +7,8 @@ use longhaul_experiment::workload::{
     Arrivals, OperationSource, PlannedOperation, Schedule, ScheduleFor, ValueMaker,
 };
 use longhaul_experiment::{
-    ClientId, Contact, ErrorKind, OperationId, OperationKind, Outcome, RegionIndex, ReplicaId,
-    Scenario, Seed, Time,
+    ClientId, Contact, OperationId, OperationKind, Outcome, RegionIndex, ReplicaId, Scenario, Seed,
+    Time,
 };
 use longhaul_protocol::Mode;
 use longhaul_protocol::client::{
@@ -48,14 +48,10 @@ pub struct ClientsSetup<'a> {
 pub struct RegionClients {
     region: RegionIndex,
     position: usize,
-    asks_leader: bool,
-    replicas: u16,
     core: ClientCore,
     schedule: Option<Schedule>,
     next: Option<PlannedOperation>,
     timeout_is_set: bool,
-    /// Where operations without an answer are: what a dead replica takes with it.
-    asked: BTreeMap<OperationId, ReplicaId>,
     sends: Vec<ClientSend>,
 }
 
@@ -121,6 +117,7 @@ impl RegionClients {
             sessions: (first..first + connections).map(ClientId).collect(),
             leader: topology.leader,
             nearest: topology.nearest_replica(region),
+            replicas: topology.replicas.len() as u16,
             contacts: contacts
                 .iter()
                 .map(|(&kind, &contact)| (kind, contact))
@@ -136,13 +133,10 @@ impl RegionClients {
         RegionClients {
             region,
             position,
-            asks_leader: contacts.values().any(|&contact| contact == Contact::Leader),
-            replicas: topology.replicas.len() as u16,
             core,
             schedule: Schedule::new(workload, schedule_for),
             next: None,
             timeout_is_set: false,
-            asked: BTreeMap::new(),
             sends: Vec::new(),
         }
     }
@@ -183,26 +177,12 @@ impl RegionClients {
     }
 
     /// Takes an answer.
-    ///
-    /// A client that asks the leader and finds nobody there, or a replica that cannot serve,
-    /// tries the next replica in the placement, which may know the new leader.
     pub fn on_reply<M: Mode>(
         &mut self,
         simulation: &mut Simulation<M>,
         operation: OperationId,
         outcome: Outcome,
     ) {
-        let asked = self.asked.remove(&operation);
-        let outcome = match (outcome, asked) {
-            (
-                Outcome::Fail(ErrorKind::NotReady | ErrorKind::NotLeader { hint: None }),
-                Some(asked),
-            ) if self.asks_leader => {
-                let next = ReplicaId((asked.0 + 1) % self.replicas);
-                Outcome::Fail(ErrorKind::NotLeader { hint: Some(next) })
-            }
-            (outcome, _) => outcome,
-        };
         self.core
             .on_reply(simulation.now(), operation, outcome, &mut self.sends);
         self.carry_out(simulation);
@@ -214,16 +194,12 @@ impl RegionClients {
         simulation: &mut Simulation<M>,
         replica: ReplicaId,
     ) {
-        let lost: Vec<OperationId> = self
-            .asked
-            .iter()
-            .filter(|&(_, &asked)| asked == replica)
-            .map(|(&operation, _)| operation)
-            .collect();
-        for operation in lost {
-            let outcome = Outcome::Unknown(ErrorKind::ConnectionLost);
-            self.on_reply(simulation, operation, outcome);
+        let now = simulation.now();
+        for session in 0..self.core.settings().sessions.len() {
+            self.core
+                .on_connection_lost(now, session, replica, &mut self.sends);
         }
+        self.carry_out(simulation);
     }
 
     /// Ends the recording. What is still under way is unknown, as unfinished.
@@ -243,7 +219,6 @@ impl RegionClients {
         let now = simulation.now();
         let mut sends = std::mem::take(&mut self.sends);
         for send in sends.drain(..) {
-            self.asked.insert(send.request.id, send.to);
             let client = ClientAddress {
                 region: self.region,
                 connection: send.session as u32,

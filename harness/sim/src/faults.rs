@@ -1,10 +1,8 @@
-//! A scenario's faults, compiled into commands on replicas and links.
+//! A scenario's faults on the simulation: the shared plan's commands, carried out.
 
+use longhaul_experiment::fault::{FaultAction, FaultPlan, FaultSupport};
 use longhaul_experiment::record::BackendKind;
-use longhaul_experiment::{
-    Fault, FaultKind, FaultTarget, LinkId, RegionIndex, ReplicaId, RunError, Scenario, Time,
-    Topology,
-};
+use longhaul_experiment::{RunError, Scenario, Time};
 use longhaul_protocol::Mode;
 
 use crate::simulation::Simulation;
@@ -12,45 +10,26 @@ use crate::simulation::Simulation;
 /// Tells the tokens of faults from those of clients.
 const FAULT_TOKEN: u64 = 1 << 63;
 
+/// What the simulation can make happen.
+const SUPPORT: FaultSupport = FaultSupport {
+    backend: BackendKind::Sim.name(),
+    kinds: &["crash", "pause", "partition"],
+};
+
 /// The faults of a run.
 #[derive(Debug)]
-pub(crate) struct FaultPlan(Vec<PlannedFault>);
+pub(crate) struct Faults(FaultPlan);
 
-#[derive(Debug)]
-struct PlannedFault {
-    fault: Fault,
-    target: Target,
-    /// The replica that it hit: a leader is looked up when the fault begins.
-    hit: Option<ReplicaId>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Target {
-    Leader,
-    Replica(ReplicaId),
-    Link(LinkId),
-}
-
-impl FaultPlan {
-    /// Reads a scenario's faults.
+impl Faults {
+    /// Compiles a scenario's faults.
     ///
     /// # Errors
     ///
-    /// A fault names a region that is unknown or has no replica, hits the leader of a mode
-    /// without one, or does to a link what only a replica can suffer, or the reverse.
-    pub fn new(scenario: &Scenario, has_leader: bool) -> Result<FaultPlan, RunError> {
-        let read = |fault: &Fault| {
-            let target = target(fault, &scenario.topology, has_leader)?;
-            let fault = fault.clone();
-            let hit = None;
-            Ok(PlannedFault { fault, target, hit })
-        };
-        scenario
-            .faults
-            .iter()
-            .map(read)
-            .collect::<Result<_, _>>()
-            .map(FaultPlan)
+    /// A fault cannot happen in the scenario's topology.
+    pub fn new(scenario: &Scenario, window_start: Time) -> Result<Faults, RunError> {
+        SUPPORT.check(&scenario.faults)?;
+        let plan = FaultPlan::new(&scenario.faults, &scenario.topology, window_start)?;
+        Ok(Faults(plan))
     }
 
     /// Says whether nothing breaks.
@@ -59,12 +38,9 @@ impl FaultPlan {
     }
 
     /// Asks the simulation to wake the plan at the beginning and the end of every fault.
-    pub fn schedule<M: Mode>(&self, simulation: &mut Simulation<M>, window_start: Time) {
-        for (number, planned) in self.0.iter().enumerate() {
-            let begins = window_start + planned.fault.at;
-            let token = FAULT_TOKEN | (number as u64) << 1;
-            simulation.wake_at(begins, token);
-            simulation.wake_at(begins + planned.fault.lasts, token | 1);
+    pub fn schedule<M: Mode>(&self, simulation: &mut Simulation<M>) {
+        for (position, step) in self.0.steps().iter().enumerate() {
+            simulation.wake_at(step.at, FAULT_TOKEN | position as u64);
         }
     }
 
@@ -73,88 +49,29 @@ impl FaultPlan {
         if token & FAULT_TOKEN == 0 {
             return false;
         }
-        let number = ((token & !FAULT_TOKEN) >> 1) as usize;
-        if let Some(planned) = self.0.get_mut(number) {
-            if token & 1 == 0 {
-                planned.begin(simulation);
-            } else {
-                planned.end(simulation);
-            }
+        let position = (token & !FAULT_TOKEN) as usize;
+        let leader = simulation
+            .leaders()
+            .last()
+            .map(|leadership| leadership.leader);
+        for command in self.0.take_step(position, leader) {
+            simulation.suffer(command.action);
         }
         true
     }
 }
 
-impl PlannedFault {
-    fn begin<M: Mode>(&mut self, simulation: &mut Simulation<M>) {
-        self.hit = match self.target {
-            Target::Leader => simulation
-                .leaders()
-                .last()
-                .map(|leadership| leadership.leader),
-            Target::Replica(replica) => Some(replica),
-            Target::Link(link) => {
-                simulation.cut(link);
-                None
-            }
-        };
-        match (self.fault.kind, self.hit) {
-            (FaultKind::Pause, Some(replica)) => simulation.pause(replica),
-            (FaultKind::Crash, Some(replica)) => simulation.crash(replica),
-            (FaultKind::Pause | FaultKind::Crash | FaultKind::Partition, _) => {}
+impl<M: Mode> Simulation<M> {
+    /// Carries out what a plan of faults commands.
+    pub fn suffer(&mut self, action: FaultAction) {
+        match action {
+            FaultAction::Crash(replica) => self.crash(replica),
+            FaultAction::Restart(replica) => self.restart(replica),
+            FaultAction::Pause(replica) => self.pause(replica),
+            FaultAction::Resume(replica) => self.resume(replica),
+            FaultAction::CutLink(link) => self.cut(link),
+            FaultAction::HealLink(link) => self.heal(link),
+            _ => {}
         }
     }
-
-    fn end<M: Mode>(&mut self, simulation: &mut Simulation<M>) {
-        if let Target::Link(link) = self.target {
-            simulation.heal(link);
-        }
-        match (self.fault.kind, self.hit) {
-            (FaultKind::Pause, Some(replica)) => simulation.resume(replica),
-            (FaultKind::Crash, Some(replica)) => simulation.restart(replica),
-            (FaultKind::Pause | FaultKind::Crash | FaultKind::Partition, _) => {}
-        }
-    }
-}
-
-fn target(fault: &Fault, topology: &Topology, has_leader: bool) -> Result<Target, RunError> {
-    let refused = |why: String| RunError::NotSupported {
-        backend: BackendKind::Sim.name(),
-        why: format!("fault '{}' at {:?}: {why}", fault.kind.name(), fault.at),
-    };
-    let region = |name: &str| -> Result<RegionIndex, RunError> {
-        let known = topology.profile.region(name);
-        known.ok_or_else(|| refused(format!("the profile has no region '{name}'")))
-    };
-    let is_of_link = fault.kind == FaultKind::Partition;
-    let target = match &fault.target {
-        FaultTarget::Leader if !has_leader => {
-            return Err(refused(
-                "the mode has no leader: name a replica's region".to_owned(),
-            ));
-        }
-        FaultTarget::Leader => Target::Leader,
-        FaultTarget::Replica(name) => {
-            let region = region(name)?;
-            let replica = topology
-                .replica_ids()
-                .find(|&id| topology.region_of(id) == region);
-            let replica =
-                replica.ok_or_else(|| refused(format!("region '{name}' has no replica")))?;
-            Target::Replica(replica)
-        }
-        FaultTarget::Link(from, to) => Target::Link(LinkId {
-            from: region(from)?,
-            to: region(to)?,
-        }),
-    };
-    if is_of_link != matches!(target, Target::Link(_)) {
-        let hits = if is_of_link {
-            "a link"
-        } else {
-            "a replica or the leader"
-        };
-        return Err(refused(format!("it can only hit {hits}")));
-    }
-    Ok(target)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::duration::DurationText;
+use crate::fault::FaultError;
 use crate::topology::PlacementError;
 use crate::workload::WorkloadError;
 
@@ -62,17 +63,8 @@ pub enum ScenarioError {
     #[error(transparent)]
     Workload(#[from] WorkloadError),
     /// A fault does not fit the topology or the durations.
-    #[error("fault {number} ({kind} at {at}): {why}")]
-    Fault {
-        /// Its number in the file, from 1.
-        number: usize,
-        /// Its kind's name.
-        kind: &'static str,
-        /// When it begins.
-        at: DurationText,
-        /// What is wrong and what to do.
-        why: String,
-    },
+    #[error(transparent)]
+    Fault(#[from] FaultError),
     /// Keeping the history would take too much memory.
     #[error(
         "a history of about {operations} operations over all modes exceeds the limit of {limit}; \

@@ -1,12 +1,109 @@
-//! Faults checked against where and when they are to happen.
+//! Faults as scenario files write them, and checked against where and when they are to happen.
+
+use std::time::Duration;
+
+use serde::Deserialize;
 
 use super::Durations;
 use super::duration::DurationText;
 use super::error::ScenarioError;
 use super::file::FaultFile;
-use crate::fault::{Fault, FaultKind, FaultTarget};
-use crate::ids::RegionIndex;
+use crate::fault::{ClockShift, Fault, FaultError, FaultKind, FaultTarget, problem};
 use crate::topology::Topology;
+
+/// A fault's table in a scenario file: its kind and the figure of its kind stand side by side.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FaultFields {
+    at: DurationText,
+    lasts: DurationText,
+    target: TargetField,
+    kind: String,
+    added: Option<DurationText>,
+    loss: Option<f64>,
+    factor: Option<f64>,
+    by: Option<ClockShift>,
+}
+
+/// A target; the wrapper is there for its message.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a target is \"leader\", { replica = \"region\" }, { link = [\"from\", \"to\"] }, \
+                 { pair = [\"a\", \"b\"] } or { regions = [\"a\", ...] }"
+)]
+enum TargetField {
+    Known(FaultTarget),
+}
+
+impl TryFrom<FaultFields> for FaultFile {
+    type Error = String;
+
+    fn try_from(fields: FaultFields) -> Result<FaultFile, String> {
+        let kind = fields.take_kind()?;
+        let TargetField::Known(target) = fields.target;
+        Ok(FaultFile {
+            at: fields.at,
+            lasts: fields.lasts,
+            target,
+            kind,
+        })
+    }
+}
+
+impl FaultFields {
+    fn take_kind(&self) -> Result<FaultKind, String> {
+        let (kind, figure) = match self.kind.as_str() {
+            "crash" => (FaultKind::Crash, None),
+            "pause" => (FaultKind::Pause, None),
+            "partition" => (FaultKind::Partition, None),
+            "connection-reset" => (FaultKind::ConnectionReset, None),
+            "link-delay" => {
+                let added = self.needed(self.added, "added = \"50ms\"")?.into();
+                (FaultKind::LinkDelay { added }, Some("added"))
+            }
+            "slow-disk" => {
+                let added = self.needed(self.added, "added = \"20ms\"")?.into();
+                (FaultKind::SlowDisk { added }, Some("added"))
+            }
+            "link-loss" => {
+                let loss = self.needed(self.loss, "loss = 0.01")?;
+                (FaultKind::LinkLoss { loss }, Some("loss"))
+            }
+            "slow-replica" => {
+                let factor = self.needed(self.factor, "factor = 4.0")?;
+                (FaultKind::SlowReplica { factor }, Some("factor"))
+            }
+            "clock-jump" => {
+                let by = self.needed(self.by, "by = \"-500ms\"")?;
+                (FaultKind::ClockJump { by }, Some("by"))
+            }
+            unknown => {
+                let known = FaultKind::NAMES.join(", ");
+                return Err(format!(
+                    "'{unknown}' is not a kind of fault; give one of {known}"
+                ));
+            }
+        };
+        let figures = [
+            ("added", self.added.is_some()),
+            ("loss", self.loss.is_some()),
+            ("factor", self.factor.is_some()),
+            ("by", self.by.is_some()),
+        ];
+        match figures
+            .into_iter()
+            .find(|&(name, is_given)| is_given && Some(name) != figure)
+        {
+            Some((name, _)) => Err(format!("a {} has no `{name}`; remove it", kind.name())),
+            None => Ok(kind),
+        }
+    }
+
+    fn needed<T>(&self, figure: Option<T>, example: &str) -> Result<T, String> {
+        figure.ok_or_else(|| format!("a {} needs a figure; give e.g. {example}", self.kind))
+    }
+}
 
 /// Checks the faults of a scenario against its topology and durations.
 pub(super) fn resolve_faults(
@@ -21,64 +118,26 @@ pub(super) fn resolve_faults(
             target: file.target,
             kind: file.kind,
         };
-        match fault_problem(&fault, topology, durations) {
+        let why = problem(&fault, topology).or_else(|| begins_late(fault.at, durations));
+        match why {
             None => Ok(fault),
-            Some(why) => Err(ScenarioError::Fault {
+            Some(why) => Err(ScenarioError::Fault(FaultError {
                 number: position + 1,
                 kind: fault.kind.name(),
                 at: file.at,
                 why,
-            }),
+            })),
         }
     };
     files.into_iter().enumerate().map(check).collect()
 }
 
-fn fault_problem(fault: &Fault, topology: &Topology, durations: &Durations) -> Option<String> {
-    if fault.lasts.is_zero() {
-        return Some("it lasts no time; give lasts a duration above 0s".to_owned());
-    }
-    if fault.at >= durations.measured {
-        return Some(format!(
+fn begins_late(at: Duration, durations: &Durations) -> Option<String> {
+    (at >= durations.measured).then(|| {
+        format!(
             "it begins after the measured window of {}; give an earlier `at` or a longer \
              durations.measured",
             DurationText(durations.measured)
-        ));
-    }
-    match (&fault.target, fault.kind) {
-        (FaultTarget::Link(..), FaultKind::Pause | FaultKind::Crash) => Some(
-            "a link cannot do that; give target \"leader\" or { replica = \"...\" }".to_owned(),
-        ),
-        (FaultTarget::Leader | FaultTarget::Replica(_), FaultKind::Partition) => Some(
-            "a partition cuts links; give target { link = [\"from\", \"to\"] }, one fault for \
-             each direction"
-                .to_owned(),
-        ),
-        (FaultTarget::Leader, _) => None,
-        (FaultTarget::Replica(name), _) => {
-            let replicas = region_names(topology, &topology.replicas);
-            (!replicas.contains(&name.as_str())).then(|| {
-                let known = replicas.join(", ");
-                format!("region '{name}' has no replica; replicas are in {known}")
-            })
-        }
-        (FaultTarget::Link(from, to), _) if from == to => {
-            Some(format!("'{from}' has no link to itself that can be cut"))
-        }
-        (FaultTarget::Link(from, to), _) => [from, to]
-            .into_iter()
-            .find(|name| topology.profile.region(name).is_none())
-            .map(|name| {
-                let all: Vec<_> = topology.profile.region_indexes().collect();
-                let known = region_names(topology, &all).join(", ");
-                format!("region '{name}' is not in this topology; it has {known}")
-            }),
-    }
-}
-
-fn region_names<'a>(topology: &'a Topology, regions: &[RegionIndex]) -> Vec<&'a str> {
-    regions
-        .iter()
-        .map(|&region| topology.region_name(region))
-        .collect()
+        )
+    })
 }

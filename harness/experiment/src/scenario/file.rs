@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::Durability;
 use super::duration::DurationText;
 use super::error::ScenarioError;
+use super::faults::FaultFields;
 use crate::fault::{FaultKind, FaultTarget};
 use crate::mode::ModeSpec;
 use crate::record::BackendKind;
@@ -120,17 +121,19 @@ pub struct WorkloadFile {
     pub locality: Option<f64>,
 }
 
-/// One of the `[[faults]]` of a scenario file.
+/// One of the `[[faults]]` of a scenario file; [`crate::fault`] shows some.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "FaultFields")]
 pub struct FaultFile {
     /// When it begins, after the start of the measured window.
     pub at: DurationText,
     /// How long it lasts.
     pub lasts: DurationText,
-    /// What it hits: `"leader"`, `{ replica = "region" }` or `{ link = ["from", "to"] }`.
+    /// What it hits: `"leader"`, `{ replica = "region" }`, `{ link = ["from", "to"] }`,
+    /// `{ pair = ["a", "b"] }` or `{ regions = ["a", ...] }`.
     pub target: FaultTarget,
-    /// What it does.
+    /// What it does; in the file `kind` is its name, and the figure that some kinds need stands
+    /// beside it: `added`, `loss`, `factor` or `by`.
     pub kind: FaultKind,
 }
 
@@ -333,6 +336,95 @@ mod tests {
         let message = refusal("name = \n");
         assert!(message.starts_with("crash.toml, line 1: "), "{message}");
         assert!(!message.contains('\n'), "{message:?}");
+    }
+
+    #[test]
+    fn faults_have_the_figure_of_their_kind() {
+        let fault = |fields: &str| {
+            let text =
+                format!("faults = [{{ at = '1s', lasts = '1s', target = 'leader', {fields} }}]");
+            ScenarioFile::parse(&text, "x").map(|file| file.faults.expect("given")[0].kind)
+        };
+        let milliseconds = std::time::Duration::from_millis;
+        for (fields, kind) in [
+            ("kind = 'connection-reset'", FaultKind::ConnectionReset),
+            (
+                "kind = 'link-delay', added = '50ms'",
+                FaultKind::LinkDelay {
+                    added: milliseconds(50),
+                },
+            ),
+            (
+                "kind = 'link-loss', loss = 0.01",
+                FaultKind::LinkLoss { loss: 0.01 },
+            ),
+            (
+                "kind = 'slow-replica', factor = 4.0",
+                FaultKind::SlowReplica { factor: 4.0 },
+            ),
+            (
+                "kind = 'slow-disk', added = '20ms'",
+                FaultKind::SlowDisk {
+                    added: milliseconds(20),
+                },
+            ),
+            (
+                "kind = 'clock-jump', by = '-500ms'",
+                FaultKind::ClockJump {
+                    by: crate::fault::ClockShift(-500_000_000),
+                },
+            ),
+        ] {
+            assert_eq!(fault(fields), Ok(kind));
+        }
+        for (fields, why) in [
+            (
+                "kind = 'crsh'",
+                "'crsh' is not a kind of fault; give one of crash, pause",
+            ),
+            (
+                "kind = 'link-delay'",
+                "needs a figure; give e.g. added = \"50ms\"",
+            ),
+            (
+                "kind = 'pause', added = '1s'",
+                "a pause has no `added`; remove it",
+            ),
+            ("kind = 'link-loss', loss = 0.1, by = '1s'", "has no `by`"),
+            ("kind = 'pause', adde = '1s'", "unknown field `adde`"),
+            ("kind = 'clock-jump', by = '-5'", "no unit"),
+        ] {
+            let message = fault(fields).expect_err(fields).to_string();
+            assert!(message.contains(why), "{fields}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_none_is_told_what_targets_are() {
+        let target = |target: &str| {
+            let text = format!(
+                "[[faults]]\nat = '1s'\nlasts = '1s'\nkind = 'partition'\ntarget = {target}\n"
+            );
+            ScenarioFile::parse(&text, "x")
+                .map(|file| file.faults.expect("given")[0].target.clone())
+        };
+        let name = str::to_owned;
+        assert_eq!(
+            target("{ pair = ['a', 'b'] }"),
+            Ok(FaultTarget::Pair(name("a"), name("b")))
+        );
+        assert_eq!(
+            target("{ regions = ['a'] }"),
+            Ok(FaultTarget::Regions(vec![name("a")]))
+        );
+        for wrong in ["'replica'", "{ link = ['a'] }", "{ region = 'a' }", "3"] {
+            let message = target(wrong).expect_err(wrong).to_string();
+            assert!(message.starts_with("x, line "), "{message}");
+            assert!(
+                message.contains("a target is \"leader\", { replica = "),
+                "{message}"
+            );
+        }
     }
 
     #[test]

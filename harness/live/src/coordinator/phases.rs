@@ -326,7 +326,7 @@ impl ModeRun<'_> {
                     .replica_ids()
                     .find(|&id| self.topology.region_of(id) == region)
             }
-            FaultTarget::Link(..) => None,
+            FaultTarget::Link(..) | FaultTarget::Pair(..) | FaultTarget::Regions(_) => None,
         }
     }
 

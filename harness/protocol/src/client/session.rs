@@ -95,6 +95,18 @@ impl Session {
         ended
     }
 
+    /// The sequence numbers of the operations that a replica was asked for last, in order.
+    pub(super) fn asked_of(&self, replica: ReplicaId) -> Vec<u64> {
+        (self.first..)
+            .zip(&self.slots)
+            .filter(|(_, slot)| {
+                let asked = slot.as_ref().map(|operation| operation.replica);
+                asked == Some(replica)
+            })
+            .map(|(sequence, _)| sequence)
+            .collect()
+    }
+
     /// Ends the oldest operation if it was sent at least `timeout` ago. Operations are sent in
     /// the order of their numbers.
     pub(super) fn end_expired(&mut self, now: Time, timeout: Duration) -> Option<(u64, InFlight)> {
