@@ -124,6 +124,7 @@ pub(crate) fn record(modes: Vec<ModeRecord>) -> RunRecord {
                 max_in_flight: 1024,
                 connections: 4,
             },
+            service: None,
             keep_history: false,
         },
         backend: BackendKind::Local,

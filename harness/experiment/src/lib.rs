@@ -23,6 +23,7 @@ pub mod profile;
 pub mod random;
 pub mod record;
 pub mod scenario;
+pub mod service;
 pub mod time;
 pub mod topology;
 pub mod workload;

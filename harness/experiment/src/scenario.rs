@@ -5,6 +5,7 @@ mod error;
 mod faults;
 mod file;
 mod resolve;
+mod service;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::mode::ModeSpec;
+use crate::service::Service;
 use crate::topology::Topology;
 use crate::workload::Workload;
 
@@ -20,6 +22,7 @@ pub use error::ScenarioError;
 pub use file::{
     ArrivalKind, DurationsFile, FaultFile, JitterChoice, LimitsFile, ScenarioFile, WorkloadFile,
 };
+pub use service::{ServiceFields, ServiceFile};
 
 /// Everything that defines a run but its seed and its machine.
 ///
@@ -43,6 +46,10 @@ pub struct Scenario {
     pub durations: Durations,
     /// Limits of the clients.
     pub limits: Limits,
+    /// What replicas' work costs in virtual time; `None`: no time at all. Real backends use
+    /// real processors and ignore it.
+    #[serde(default)]
+    pub service: Option<Service>,
     /// Whether to keep one record per operation. Memory then grows with the run.
     pub keep_history: bool,
 }

@@ -75,6 +75,7 @@ fn scenario(modes: &[&str]) -> Scenario {
             max_in_flight: 10_000,
             connections: 2,
         },
+        service: None,
         keep_history: true,
     }
 }

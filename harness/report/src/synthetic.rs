@@ -97,6 +97,7 @@ pub fn record(shape: Shape) -> RunRecord {
                 max_in_flight: 1024,
                 connections: 4,
             },
+            service: None,
             keep_history: false,
         },
         backend: BackendKind::Sim,

@@ -6,6 +6,7 @@ use super::Durability;
 use super::duration::DurationText;
 use super::error::ScenarioError;
 use super::faults::FaultFields;
+use super::service::ServiceFile;
 use crate::fault::{FaultKind, FaultTarget};
 use crate::mode::ModeSpec;
 use crate::record::BackendKind;
@@ -45,6 +46,8 @@ pub struct ScenarioFile {
     pub workload: WorkloadFile,
     /// What breaks.
     pub faults: Option<Vec<FaultFile>>,
+    /// What replicas' work costs in virtual time.
+    pub service: Option<ServiceFile>,
 }
 
 /// Whether the profile's jitter applies.
@@ -190,6 +193,7 @@ impl ScenarioFile {
             limits: self.limits.merge(overrides.limits),
             workload: self.workload.merge(overrides.workload),
             faults: overrides.faults.or(self.faults),
+            service: overrides.service.or(self.service),
         }
     }
 }

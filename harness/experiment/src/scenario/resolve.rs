@@ -10,6 +10,7 @@ use super::faults::resolve_faults;
 use super::file::{
     ArrivalKind, DurationsFile, JitterChoice, LimitsFile, ScenarioFile, WorkloadFile,
 };
+use super::service::resolve_service;
 use super::{Durability, Durations, Limits, Scenario};
 use crate::fault::FaultKind;
 use crate::mode::ModeSpec;
@@ -81,6 +82,7 @@ impl ScenarioFile {
             }),
             durations,
             limits,
+            service: self.service.map(resolve_service).transpose()?,
             keep_history: self.history.unwrap_or(false),
         };
         let operations = scenario.expected_operations().map_or(0, |operations| {

@@ -210,6 +210,7 @@ pub fn scenario(spec: &ModeSpec, clients: &[u16], rate: f64) -> Scenario {
             max_in_flight: 4096,
             connections: 2,
         },
+        service: None,
         keep_history: false,
     }
 }
