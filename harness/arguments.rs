@@ -32,6 +32,8 @@ pub enum Command {
     /// Follow one write of a mode hop by hop, against its floor.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArguments),
+    /// Measure what the model of virtual time needs to know of this machine.
+    Calibrate(CalibrateArguments),
     /// Say what this machine can do: timers, priorities, namespaces, netem.
     Doctor,
     /// Print completions for a shell.
@@ -140,6 +142,10 @@ pub struct RunArguments {
     /// [default: memory].
     #[arg(long)]
     pub durability: Option<DurabilityArgument>,
+    /// What replicas' work costs in virtual time: a file that `calibrate --service` printed, or a
+    /// scenario file's [service] [default: nothing].
+    #[arg(long, value_name = "FILE")]
+    pub service: Option<PathBuf>,
     /// `none` leaves the links' base delays alone [default: profile].
     #[arg(long)]
     pub jitter: Option<JitterArgument>,
@@ -162,6 +168,24 @@ pub struct RunArguments {
     /// Print `summary.json` alone on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The flags of `calibrate`.
+#[derive(Debug, Args)]
+pub struct CalibrateArguments {
+    /// Measure what replicas' work costs (processor time of messages and bytes, time of a sync)
+    /// and print it for `run --backend sim --service FILE`.
+    #[arg(long, required = true)]
+    pub service: bool,
+    /// A mode to measure; may be repeated [default: the seven of `longhaul mode list`].
+    #[arg(long = "mode", value_name = "MODE")]
+    pub modes: Vec<String>,
+    /// How long each mode is driven with each value size.
+    #[arg(long, default_value = "2s", value_name = "TIME")]
+    pub duration: String,
+    /// The folder on the disk whose syncs are timed.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub directory: PathBuf,
 }
 
 /// The flags of `report`.
