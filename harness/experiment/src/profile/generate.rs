@@ -80,7 +80,7 @@ pub enum GenerateError {
 
 impl Profile {
     /// Generates a profile by the rules of [`super::generate`]. Its cost grows with the square of
-    /// the number of regions: 300 of them take about 0.1 s in a release build.
+    /// the number of regions.
     ///
     /// # Errors
     ///
