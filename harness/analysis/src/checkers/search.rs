@@ -27,6 +27,9 @@ use configurations::{Configurations, Placed};
 use demands::Demands;
 use timeline::{Place, Timeline};
 
+/// How many of the operations that could not be placed an explanation tells in full.
+const WAITING_TOLD: usize = 5;
+
 /// How a search ended.
 pub(super) enum SearchEnd {
     /// It found a linearization.
@@ -353,7 +356,11 @@ impl<'a> Search<'a> {
         let after = deepest.last.map_or_else(String::new, |last| {
             format!(", the last of them {}", told(last))
         });
-        let blocked: Vec<String> = deepest.waiting.iter().map(|record| told(record)).collect();
+        let named = deepest.waiting.iter().take(WAITING_TOLD);
+        let mut blocked: Vec<String> = named.map(|record| told(record)).collect();
+        if deepest.waiting.len() > WAITING_TOLD {
+            blocked.push(format!("{} more", deepest.waiting.len() - WAITING_TOLD));
+        }
         let explanation = format!(
             "no order of its {} acknowledged operations explains what they returned. At most {} can \
              be ordered{after}; then the key holds {held}, and of the operations that must come next \
