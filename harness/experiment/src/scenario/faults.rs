@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Durations;
 use super::duration::DurationText;
 use super::error::ScenarioError;
 use super::file::FaultFile;
+use super::{Durability, Durations};
 use crate::fault::{ClockShift, Fault, FaultError, FaultKind, FaultTarget, problem};
 use crate::topology::Topology;
 
@@ -105,6 +105,41 @@ impl FaultFields {
     }
 }
 
+/// Returns what replicas keep: what is stated, and otherwise a log where a fault needs one, and
+/// memory where none does.
+///
+/// # Errors
+///
+/// Storage in memory is stated, and a fault slows a disk.
+pub(super) fn durability_under(
+    faults: &[Fault],
+    stated: Option<Durability>,
+) -> Result<Durability, ScenarioError> {
+    let needs_log =
+        |fault: &Fault| matches!(fault.kind, FaultKind::Crash | FaultKind::SlowDisk { .. });
+    let slows_disk = |fault: &Fault| matches!(fault.kind, FaultKind::SlowDisk { .. });
+    match (stated, faults.iter().position(slows_disk)) {
+        (Some(Durability::Memory), Some(number)) => Err(refused(
+            number,
+            &faults[number],
+            "durability \"memory\" has no disk; give durability = \"wal\" or leave it out"
+                .to_owned(),
+        )),
+        (Some(durability), _) => Ok(durability),
+        (None, _) if faults.iter().any(needs_log) => Ok(Durability::Wal),
+        (None, _) => Ok(Durability::Memory),
+    }
+}
+
+fn refused(number: usize, fault: &Fault, why: String) -> ScenarioError {
+    ScenarioError::Fault(FaultError {
+        number: number + 1,
+        kind: fault.kind.name(),
+        at: DurationText(fault.at),
+        why,
+    })
+}
+
 /// Checks the faults of a scenario against its topology and durations.
 pub(super) fn resolve_faults(
     files: Vec<FaultFile>,
@@ -121,12 +156,7 @@ pub(super) fn resolve_faults(
         let why = problem(&fault, topology).or_else(|| begins_late(fault.at, durations));
         match why {
             None => Ok(fault),
-            Some(why) => Err(ScenarioError::Fault(FaultError {
-                number: position + 1,
-                kind: fault.kind.name(),
-                at: file.at,
-                why,
-            })),
+            Some(why) => Err(refused(position, &fault, why)),
         }
     };
     files.into_iter().enumerate().map(check).collect()
