@@ -87,10 +87,11 @@ impl<M: Mode> Simulation<M> {
             Some(judge) => judge(self.now, from, to, &message),
             None => Verdict::Deliver,
         };
-        let at = match verdict {
-            Verdict::Deliver => self.now,
+        let (at, datagram) = match verdict {
+            Verdict::Deliver => (self.now, false),
             Verdict::Drop => return,
-            Verdict::Hold(longer) => self.now + longer,
+            Verdict::Hold(longer) => (self.now + longer, false),
+            Verdict::DeliverAfter(delay) => (self.now + delay, true),
         };
         let cause = self.nodes[from.index()].cause;
         let cause = self.tracer.add(self.now, cause, || TraceKind::Sent {
@@ -106,6 +107,10 @@ impl<M: Mode> Simulation<M> {
             message,
             cause,
         };
+        if datagram {
+            self.queue.push(at, Event::Frame(frame));
+            return;
+        }
         self.transmit(at, Wire::Replicas(from, to), bytes, frame);
     }
 
