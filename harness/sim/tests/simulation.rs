@@ -241,7 +241,9 @@ fn a_datagram_overtakes_what_was_sent_before_it() {
         topology.profile.link(LinkId { from: B, to: B }).one_way
     };
     let to_e = |event: &TraceEvent| match &event.kind {
-        TraceKind::Delivered { from, to, .. } if *from == PRIMARY && *to == ReplicaId(4) => {
+        TraceKind::Delivered { from, to, name }
+            if *from == PRIMARY && *to == ReplicaId(4) && name == "Append" =>
+        {
             Some(event.at)
         }
         _ => None,

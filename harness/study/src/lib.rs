@@ -4,6 +4,7 @@
 
 mod attempts;
 mod in_parallel;
+pub mod leaderless;
 pub mod pbs;
 pub mod service;
 

@@ -16,6 +16,7 @@
 
 mod delay;
 mod outcome;
+mod paper;
 mod replicas;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use longhaul_experiment::Seed;
 
 pub use delay::{Delay, FITS, Fit};
 pub use outcome::{Measured, Point, Sorted, Staleness};
+pub use paper::{PaperFigures, paper_figures};
 pub use wars::predict;
 
 use crate::in_parallel::in_parallel;
