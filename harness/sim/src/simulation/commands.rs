@@ -38,8 +38,11 @@ impl<M: Mode> Simulation<M> {
             };
             self.queue.push(self.now + self.base_delay(link), event);
         }
-        let regions: BTreeSet<RegionIndex> =
-            self.clients.values().map(|client| client.region).collect();
+        let regions: BTreeSet<RegionIndex> = self
+            .clients
+            .iter()
+            .map(|(_, client)| client.region)
+            .collect();
         for region in regions {
             let from = self.topology.region_of(id);
             let delay = self.base_delay(LinkId { from, to: region });

@@ -2,7 +2,7 @@
 
 use longhaul_experiment::record::Leadership;
 use longhaul_experiment::{OperationId, Outcome, ReplicaId};
-use longhaul_protocol::{Effect, LogRecord, Mode, Outbox, PersistToken, Replica};
+use longhaul_protocol::{Effect, LogRecord, Mode, PersistToken, Replica};
 
 use super::events::{Event, Frame, Sync};
 use super::{MessageOf, Simulation, Verdict};
@@ -29,25 +29,28 @@ impl<M: Mode> Simulation<M> {
             let node = &mut self.nodes[id.index()];
             node.batch_is_open = false;
             node.call(now, |replica, now, out| replica.on_batch_end(now, out));
-            for sync in self.carry_out_effects(id) {
+            self.carry_out_effects(id);
+            let mut syncs = std::mem::take(&mut self.syncs);
+            for sync in syncs.drain(..) {
                 self.carry_out_synced(id, sync);
             }
+            self.syncs = syncs;
         }
         self.open_batches.clear();
     }
 
-    /// Carries out what a replica wants done, and returns the syncs that take no time.
-    fn carry_out_effects(&mut self, id: ReplicaId) -> Vec<Sync> {
-        let durable = self.nodes[id.index()].outbox.is_durable();
-        let empty = Outbox::new(durable);
-        let mut outbox = std::mem::replace(&mut self.nodes[id.index()].outbox, empty);
-        let mut syncs = Vec::new();
-        for effect in outbox.drain() {
+    /// Carries out what a replica wants done, but for syncs that take no time: it leaves them in
+    /// `syncs`.
+    fn carry_out_effects(&mut self, id: ReplicaId) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.nodes[id.index()].outbox.swap_effects(&mut effects);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Send { to, message } => self.send(id, to, message),
                 Effect::Reply { operation, outcome } => self.respond(id, operation, outcome),
                 Effect::Persist { token, records } => {
-                    syncs.extend(self.persist(id, token, records));
+                    let sync = self.persist(id, token, records);
+                    self.syncs.extend(sync);
                 }
                 Effect::SetTimer { timer, after } => {
                     let key = self.queue.reserve(self.now + after);
@@ -74,8 +77,7 @@ impl<M: Mode> Simulation<M> {
                 Effect::Leader { term, leader } => self.note_leader(id, term, leader),
             }
         }
-        self.nodes[id.index()].outbox = outbox;
-        syncs
+        self.effects = effects;
     }
 
     fn send(&mut self, from: ReplicaId, to: ReplicaId, message: MessageOf<M>) {
@@ -110,7 +112,7 @@ impl<M: Mode> Simulation<M> {
     }
 
     pub(super) fn respond(&mut self, id: ReplicaId, operation: OperationId, outcome: Outcome) {
-        let Some(&client) = self.clients.get(&operation.client) else {
+        let Some(&client) = self.clients.get(operation.client.0.into()) else {
             return;
         };
         let cause = self.nodes[id.index()].cause;
