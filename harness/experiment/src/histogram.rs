@@ -1,5 +1,7 @@
 //! Histograms of durations that merge, with exact extremes beside them.
 
+mod encoder;
+
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,11 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::nanos;
 
+pub(crate) use encoder::IntervalEncoder;
+
 /// Significant decimal digits that a histogram keeps.
 pub const SIGNIFICANT_DIGITS: u8 = 4;
 
 /// The least difference that a histogram tells apart, in nanoseconds.
 pub const RESOLUTION_NS: u64 = 100;
+
+/// The largest duration that a histogram tells from larger ones: 11 days.
+const DURATION_MAX_NS: u64 = 1_000_000_000_000_000;
 
 /// A histogram of durations in nanoseconds: 4 significant digits, never finer than 100 ns, with
 /// count, minimum, maximum and sum kept exactly beside it.
@@ -56,7 +63,7 @@ impl Histogram {
 
     /// Adds one duration in nanoseconds, at most 10^15 (11 days).
     pub fn record_ns(&mut self, nanoseconds: u64) {
-        let nanoseconds = nanoseconds.min(1_000_000_000_000_000);
+        let nanoseconds = nanoseconds.min(DURATION_MAX_NS);
         self.buckets
             .record(nanoseconds)
             .expect("an auto-resizing histogram takes every value");

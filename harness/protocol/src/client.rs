@@ -165,11 +165,9 @@ impl ClientCore {
         outcome: Outcome,
         out: &mut Vec<ClientSend>,
     ) {
-        let position = self
-            .sessions
-            .iter()
-            .position(|session| session.client == operation.client);
-        let Some(session) = position else { return };
+        let Some(session) = self.position(operation.client) else {
+            return;
+        };
         if let Some(leader) = self.other_leader(session, operation.sequence, &outcome)
             && self.redirect(session, operation.sequence, leader, out)
         {
@@ -260,6 +258,22 @@ impl ClientCore {
             pacing: self.pacing,
             history: self.history,
         }
+    }
+
+    /// Returns the position of a client's session.
+    fn position(&self, client: ClientId) -> Option<usize> {
+        // Sessions are mostly numbered without gaps, and then the first tells where each is.
+        let first = self.sessions.first()?.client.0;
+        let likely = client.0.wrapping_sub(first) as usize;
+        if self
+            .sessions
+            .get(likely)
+            .is_some_and(|session| session.client == client)
+        {
+            return Some(likely);
+        }
+        let mut sessions = self.sessions.iter();
+        sessions.position(|session| session.client == client)
     }
 
     fn send(

@@ -4,7 +4,8 @@
 //!
 //! 1. [`replica`]: the trait every mode implements, and [`outbox`]: the effects it answers with;
 //! 2. [`mode`]: what a mode declares of itself, and [`modes`]: the list of all modes;
-//! 3. [`store`]: the key-value state machine that log modes execute, with retries recognised;
+//! 3. [`store`]: the key-value state machine that log modes execute, with retries recognised, on
+//!    a map of [`paged`] numbers;
 //! 4. the modes: [`leader_follower`], [`quorum`], [`eventual`].
 //!
 //! To add a mode, write one module with a type that implements [`mode::Mode`] and add its name to
@@ -16,6 +17,7 @@ pub mod leader_follower;
 pub mod mode;
 pub mod modes;
 pub mod outbox;
+pub mod paged;
 pub mod quorum;
 pub mod replica;
 pub mod store;

@@ -137,6 +137,12 @@ impl<M, T> Outbox<M, T> {
         self.effects.drain(..)
     }
 
+    /// Exchanges the effects for those in `effects`: a host that passes an empty list gets what
+    /// there is to do, and lends its list's memory to what comes next.
+    pub fn swap_effects(&mut self, effects: &mut Vec<Effect<M, T>>) {
+        std::mem::swap(&mut self.effects, effects);
+    }
+
     /// Says whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.effects.is_empty()

@@ -2,13 +2,12 @@
 
 mod sessions;
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use longhaul_experiment::operation::{integer_bytes, integer_value};
 use longhaul_experiment::{ErrorKind, Key, Operation, OperationResult, Outcome, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::paged::PagedMap;
 use crate::replica::Request;
 use sessions::{Admission, Sessions};
 
@@ -20,7 +19,7 @@ use sessions::{Admission, Sessions};
 /// et al., RIFL, for forgetting what the client has acknowledged).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Store {
-    entries: BTreeMap<Key, Entry>,
+    entries: PagedMap<Entry>,
     sessions: Sessions,
 }
 
@@ -81,7 +80,7 @@ impl Store {
 
     /// Reads a key.
     pub fn read(&self, key: Key) -> OperationResult {
-        let entry = self.entries.get(&key);
+        let entry = self.entries.get(key.0);
         OperationResult::Read {
             value: entry.map(|entry| entry.value.clone()),
             version: entry.map_or(Version::NONE, |entry| entry.version),
@@ -90,12 +89,12 @@ impl Store {
 
     /// Returns all entries in key order.
     pub fn entries(&self) -> impl Iterator<Item = (Key, &Entry)> {
-        self.entries.iter().map(|(&key, entry)| (key, entry))
+        self.entries.iter().map(|(key, entry)| (Key(key), entry))
     }
 
     fn change(&mut self, operation: &Operation, version: Version) -> Execution {
         let key = operation.key();
-        let current = self.entries.get(&key);
+        let current = self.entries.get(key.0);
         let current_version = current.map_or(Version::NONE, |entry| entry.version);
         let value = current.map(|entry| &entry.value);
         let unchanged = |outcome| Execution {
@@ -160,7 +159,7 @@ impl Store {
             }
         };
         self.entries.insert(
-            key,
+            key.0,
             Entry {
                 value: new,
                 version,

@@ -1,7 +1,10 @@
 //! The `sim` backend: a scenario and a seed in, a record out.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use longhaul_experiment::backend::{Backend, RunError};
@@ -35,6 +38,9 @@ pub struct SimBackend {
     pub sync_delay: Duration,
     /// How callbacks are batched; by instant by default.
     pub batching: Batching,
+    /// How many modes of a scenario run at once; as many as there are processors by default. Each
+    /// takes memory of its own, and the record is the same with any number.
+    pub threads: NonZeroUsize,
 }
 
 impl Default for SimBackend {
@@ -42,6 +48,7 @@ impl Default for SimBackend {
         SimBackend {
             sync_delay: Duration::ZERO,
             batching: Batching::EveryInstant,
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         }
     }
 }
@@ -50,16 +57,7 @@ impl Backend for SimBackend {
     fn run(&mut self, scenario: &Scenario, seed: Seed) -> Result<RunRecord, RunError> {
         modes::check(scenario)?;
         Faults::new(scenario, Time::ZERO)?;
-        let mut records = Vec::with_capacity(scenario.modes.len());
-        for spec in &scenario.modes {
-            let visitor = RunMode {
-                backend: *self,
-                scenario,
-                spec,
-                seed,
-            };
-            records.push(with_mode(spec, &scenario.topology, visitor)??);
-        }
+        let modes = self.run_modes(scenario, seed)?;
         Ok(RunRecord {
             record_version: RECORD_VERSION,
             scenario: scenario.clone(),
@@ -71,13 +69,52 @@ impl Backend for SimBackend {
                 ..Calibration::default()
             },
             environment: Environment::default(),
-            modes: records,
+            modes,
             failures: Vec::new(),
         })
     }
 }
 
 impl SimBackend {
+    /// Runs all modes of a scenario, several at once: no mode's run depends on another's.
+    fn run_modes(&self, scenario: &Scenario, seed: Seed) -> Result<Vec<ModeRecord>, RunError> {
+        let next = AtomicUsize::new(0);
+        let run_some = || {
+            let mut ended = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(spec) = scenario.modes.get(number) else {
+                    return ended;
+                };
+                let visitor = RunMode {
+                    backend: *self,
+                    scenario,
+                    spec,
+                    seed,
+                };
+                let run = with_mode(spec, &scenario.topology, visitor);
+                let run = run.map_err(RunError::from).flatten();
+                if run.is_err() {
+                    // What was not begun would be for nothing.
+                    next.store(scenario.modes.len(), Ordering::Relaxed);
+                }
+                ended.push((number, run));
+            }
+        };
+        let threads = self.threads.get().min(scenario.modes.len());
+        let mut ended = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(run_some)).collect();
+            let mut ended = run_some();
+            for other in others {
+                ended.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            }
+            ended
+        });
+        // Modes begin in order, so an earlier one than the first that failed was not left out.
+        ended.sort_unstable_by_key(|&(number, _)| number);
+        ended.into_iter().map(|(_, run)| run).collect()
+    }
+
     /// Runs one mode of a scenario.
     ///
     /// # Errors
@@ -90,6 +127,21 @@ impl SimBackend {
         spec: &ModeSpec,
         (scenario, seed): (&Scenario, Seed),
     ) -> Result<ModeRecord, RunError> {
+        self.run_mode_counting(mode, spec, (scenario, seed))
+            .map(|run| run.record)
+    }
+
+    /// Runs one mode of a scenario, and says what that took.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SimBackend::run_mode`].
+    pub fn run_mode_counting<M: Mode>(
+        &self,
+        mode: M,
+        spec: &ModeSpec,
+        (scenario, seed): (&Scenario, Seed),
+    ) -> Result<ModeRun, RunError> {
         let paths = modes::paths(&mode, spec, scenario)?;
         let contacts: BTreeMap<OperationKind, Contact> = paths
             .iter()
@@ -126,15 +178,33 @@ impl SimBackend {
                 })
             })
             .collect();
+        let mut positions = vec![None; scenario.topology.profile.regions.len()];
+        for (position, region) in scenario.topology.clients.iter().enumerate() {
+            positions[region.index()] = Some(position);
+        }
         let mut run = Run {
             simulation,
             clients,
+            positions,
             faults,
             plan,
         };
         run.carry_load(scenario.durations.drain);
-        Ok(run.into_record(spec, paths, scenario.keep_history))
+        Ok(ModeRun {
+            events: run.simulation.events_carried_out(),
+            record: run.into_record(spec, paths, scenario.keep_history),
+        })
     }
+}
+
+/// One mode's run.
+#[derive(Debug)]
+pub struct ModeRun {
+    /// What it left behind.
+    pub record: ModeRecord,
+    /// The events that were carried out, bootstrap included: what frames, timers, syncs and
+    /// clients' wakes took out of the queue.
+    pub events: u64,
 }
 
 /// Runs the mode that it visits.
@@ -209,6 +279,8 @@ pub fn agree_on_leader<M: Mode>(
 struct Run<M: Mode> {
     simulation: Simulation<M>,
     clients: Vec<RegionClients>,
+    /// By region: the position of its clients.
+    positions: Vec<Option<usize>>,
     faults: Faults,
     plan: LoadPlan,
 }
@@ -246,6 +318,7 @@ impl<M: Mode> Run<M> {
         let Run {
             simulation,
             clients,
+            positions,
             faults,
             ..
         } = self;
@@ -256,11 +329,9 @@ impl<M: Mode> Run<M> {
                 outcome,
                 ..
             } => {
-                let asker = clients
-                    .iter_mut()
-                    .find(|clients| clients.region() == client.region);
-                if let Some(asker) = asker {
-                    asker.on_reply(simulation, operation, outcome);
+                let position = positions.get(client.region.index()).copied().flatten();
+                if let Some(position) = position {
+                    clients[position].on_reply(simulation, operation, outcome);
                 }
             }
             OccurrenceKind::ConnectionLost { region, replica } => {

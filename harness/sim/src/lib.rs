@@ -19,6 +19,7 @@ pub mod backend;
 pub mod clients;
 pub mod explain;
 mod faults;
+mod frame_size;
 mod network;
 mod peers;
 pub mod queue;

@@ -8,10 +8,13 @@ use longhaul_experiment::fault::faulted_link;
 use longhaul_experiment::profile::{Link, Marginal};
 use longhaul_experiment::record::LinkTraffic;
 use longhaul_experiment::{LinkId, RegionIndex, ReplicaId, Seed, Stream, Time, Topology};
+use longhaul_protocol::paged::PagedMap;
 use longhaul_wan::link::{LinkCore, Verdict};
 use longhaul_wan::marginal::QuantileTable;
 use serde::Serialize;
 
+use crate::frame_size::frame_size;
+use crate::queue::Lane;
 use crate::simulation::ClientAddress;
 
 /// Bytes that a frame adds to its content, as frames of the `local` backend do: a length of 4
@@ -86,7 +89,8 @@ pub(crate) struct Network<F> {
     seed: Seed,
     /// Between replicas, row-major; one look-up for each message.
     replica_wires: Vec<LinkCore>,
-    client_wires: BTreeMap<Wire, LinkCore>,
+    /// Between clients and replicas: by lane, then by connection.
+    client_wires: Vec<PagedMap<LinkCore>>,
     /// One table for all connections and links of the same marginal: tabulating is slow.
     tables: Vec<(Marginal, Arc<QuantileTable>)>,
     delays: bool,
@@ -99,7 +103,8 @@ pub(crate) struct Network<F> {
     counting: bool,
     /// Whether any link's delay depends on a frame's size.
     size_matters: bool,
-    traffic: BTreeMap<LinkId, LinkTraffic>,
+    /// By link, row-major; empty until something is counted.
+    traffic: Vec<LinkTraffic>,
 }
 
 /// What faults add to a link.
@@ -130,7 +135,7 @@ impl<F> Network<F> {
             topology,
             seed,
             replica_wires: Vec::new(),
-            client_wires: BTreeMap::new(),
+            client_wires: Vec::new(),
             tables: Vec::new(),
             delays: true,
             cuts: BTreeMap::new(),
@@ -139,7 +144,7 @@ impl<F> Network<F> {
             burdens: BTreeMap::new(),
             counting: false,
             size_matters,
-            traffic: BTreeMap::new(),
+            traffic: Vec::new(),
         };
         let ids: Vec<ReplicaId> = network.topology.replica_ids().collect();
         for &from in &ids {
@@ -163,7 +168,11 @@ impl<F> Network<F> {
 
     /// Returns what was counted, by link.
     pub fn traffic(&self) -> Vec<LinkTraffic> {
-        self.traffic.values().copied().collect()
+        let crossed = self.traffic.iter();
+        crossed
+            .filter(|traffic| traffic.replica_messages + traffic.client_messages > 0)
+            .copied()
+            .collect()
     }
 
     /// Returns the size of a frame with this content, or 0 when nobody needs it: walking every
@@ -172,22 +181,39 @@ impl<F> Network<F> {
         if !self.counting && !self.size_matters {
             return 0;
         }
-        let content = postcard::experimental::serialized_size(content).unwrap_or(0);
-        content + FRAMING_BYTES
+        frame_size(content).unwrap_or(0) + FRAMING_BYTES
     }
 
-    /// Sends a frame, and returns when it arrives. A frame on a cut link is kept until the link
-    /// heals.
-    pub fn send(&mut self, at: Time, wire: Wire, bytes: usize, frame: F) -> Option<(Time, F)> {
+    /// Returns the lane of the event queue for a connection's frames: one for all connections
+    /// between the same two places in one direction, whose frames mostly arrive in order.
+    pub fn lane(&self, wire: Wire) -> Lane {
+        let replicas = self.topology.replicas.len();
+        let of_client = |client: ClientAddress, replica: ReplicaId| {
+            replicas * replicas + 2 * (client.region.index() * replicas + replica.index())
+        };
+        Lane(match wire {
+            Wire::Replicas(from, to) => self.index(from, to),
+            Wire::ToReplica(client, replica) => of_client(client, replica),
+            Wire::ToClient(client, replica) => of_client(client, replica) + 1,
+        } as u32)
+    }
+
+    /// Sends a frame, and returns when it arrives; `None`: the link is cut, and
+    /// [`Network::hold`] keeps the frame until it heals.
+    pub fn arrival(&mut self, at: Time, wire: Wire, bytes: usize) -> Option<Time> {
         let link = wire.link(&self.topology);
         if self.counting {
             self.count(wire, link, bytes);
         }
         if self.cuts.contains_key(&link) {
-            self.held.push(Held { wire, bytes, frame });
             return None;
         }
-        Some((self.release(at, wire, bytes), frame))
+        Some(self.release(at, wire, bytes))
+    }
+
+    /// Keeps a frame whose link is cut.
+    pub fn hold(&mut self, wire: Wire, bytes: usize, frame: F) {
+        self.held.push(Held { wire, bytes, frame });
     }
 
     /// Cuts a directed link: what is sent from now on is kept at its entrance. Returns the number
@@ -247,10 +273,10 @@ impl<F> Network<F> {
 
     /// Begins a new epoch of the connections between a region's clients and a replica.
     pub fn begin_client_epoch(&mut self, region: RegionIndex, replica: ReplicaId) {
-        for (wire, core) in &mut self.client_wires {
-            if wire.clients_of(region, replica) {
-                core.begin_epoch();
-            }
+        let replicas = self.topology.replicas.len();
+        let to = 2 * (region.index() * replicas + replica.index());
+        for cores in self.client_wires.iter_mut().skip(to).take(2) {
+            cores.values_mut().for_each(LinkCore::begin_epoch);
         }
     }
 
@@ -274,11 +300,23 @@ impl<F> Network<F> {
                 .map(move |to| Wire::Replicas(from, to))
         });
         let replicas = pairs.zip(&mut self.replica_wires);
-        let cores = replicas.chain(
-            self.client_wires
-                .iter_mut()
-                .map(|(&wire, core)| (wire, core)),
-        );
+        let count = topology.replicas.len();
+        // Lanes of clients alternate: to a replica, and back.
+        let lanes = self.client_wires.iter_mut().enumerate();
+        let clients = lanes.flat_map(|(lane, cores)| {
+            let client = ClientAddress {
+                region: RegionIndex((lane / 2 / count) as u16),
+                connection: 0,
+            };
+            let replica = ReplicaId((lane / 2 % count) as u16);
+            let wire = if lane % 2 == 0 {
+                Wire::ToReplica(client, replica)
+            } else {
+                Wire::ToClient(client, replica)
+            };
+            cores.values_mut().map(move |core| (wire, core))
+        });
+        let cores = replicas.chain(clients);
         for (_, core) in cores.filter(|(wire, _)| wire.link(topology) == id) {
             core.set_link(&link);
             *core = core.clone().with_round_trip(round_trip);
@@ -317,12 +355,8 @@ impl<F> Network<F> {
                 let index = self.index(from, to);
                 self.replica_wires[index].send(at, bytes)
             }
-            client => {
-                if !self.client_wires.contains_key(&client) {
-                    let core = self.core(client);
-                    self.client_wires.insert(client, core);
-                }
-                let core = self.client_wires.get_mut(&client);
+            Wire::ToReplica(client, _) | Wire::ToClient(client, _) => {
+                let core = self.client_wire(wire, client.connection);
                 core.map_or(Verdict::Held, |core| core.send(at, bytes))
             }
         };
@@ -331,6 +365,20 @@ impl<F> Network<F> {
             // The cores themselves are never cut: cuts are kept here.
             Verdict::Held => at,
         }
+    }
+
+    fn client_wire(&mut self, wire: Wire, connection: u32) -> Option<&mut LinkCore> {
+        let replicas = self.topology.replicas.len();
+        let lane = self.lane(wire).0 as usize - replicas * replicas;
+        let connection = u64::from(connection);
+        if self.client_wires.len() <= lane {
+            self.client_wires.resize_with(lane + 1, PagedMap::default);
+        }
+        if self.client_wires[lane].get(connection).is_none() {
+            let core = self.core(wire);
+            self.client_wires[lane].insert(connection, core);
+        }
+        self.client_wires[lane].get_mut(connection)
     }
 
     fn index(&self, from: ReplicaId, to: ReplicaId) -> usize {
@@ -356,13 +404,11 @@ impl<F> Network<F> {
     }
 
     fn count(&mut self, wire: Wire, link: LinkId, bytes: usize) {
-        let traffic = self.traffic.entry(link).or_insert(LinkTraffic {
-            link,
-            replica_messages: 0,
-            replica_bytes: 0,
-            client_messages: 0,
-            client_bytes: 0,
-        });
+        let regions = self.topology.profile.regions.len();
+        if self.traffic.is_empty() {
+            self.traffic = no_traffic(&self.topology);
+        }
+        let traffic = &mut self.traffic[link.from.index() * regions + link.to.index()];
         if wire.is_between_replicas() {
             traffic.replica_messages += 1;
             traffic.replica_bytes += bytes as u64;
@@ -371,4 +417,21 @@ impl<F> Network<F> {
             traffic.client_bytes += bytes as u64;
         }
     }
+}
+
+/// Returns an empty count for every link, row-major.
+fn no_traffic(topology: &Topology) -> Vec<LinkTraffic> {
+    let regions: Vec<RegionIndex> = topology.profile.region_indexes().collect();
+    let links = regions
+        .iter()
+        .flat_map(|&from| regions.iter().map(move |&to| LinkId { from, to }));
+    links
+        .map(|link| LinkTraffic {
+            link,
+            replica_messages: 0,
+            replica_bytes: 0,
+            client_messages: 0,
+            client_bytes: 0,
+        })
+        .collect()
 }

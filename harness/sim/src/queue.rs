@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 use longhaul_experiment::Time;
 
@@ -24,31 +25,53 @@ impl EventKey {
 
 /// A queue of events to come.
 ///
-/// Pushing and popping cost O(log n). Events themselves stay in place: the heap moves 32 bytes
-/// for each, whatever an event's size.
+/// Pushing and popping cost O(log n) in the number of heads: events that are known to come in
+/// order, as those of one link do, may be pushed as a lane, of which the first alone stands in the
+/// heap. Events themselves stay in place: the heap moves 32 bytes for each, whatever an event's
+/// size.
 #[derive(Debug)]
 pub struct EventQueue<E> {
-    heap: BinaryHeap<Entry>,
-    slots: Vec<Option<E>>,
+    heap: BinaryHeap<Head>,
+    slots: Vec<Slot<E>>,
     free: Vec<u32>,
+    /// The last slot of each lane; `NOWHERE`: the lane is empty.
+    lanes: Vec<u32>,
+    length: usize,
     next_turn: u64,
 }
 
-/// Ordered so that the largest entry is the earliest: the heap is a maximum heap.
-#[derive(Debug, PartialEq, Eq)]
-struct Entry {
+/// Names a lane of an [`EventQueue`]; lanes are best numbered from 0 without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane(pub u32);
+
+const NOWHERE: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Slot<E> {
     key: EventKey,
-    slot: u32,
+    /// The slot of the next event of the lane.
+    next: u32,
+    event: Option<E>,
 }
 
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> Ordering {
+/// The first event of a lane, or one without a lane. Ordered so that the largest head is the
+/// earliest: the heap is a maximum heap.
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    key: EventKey,
+    slot: u32,
+    /// `NOWHERE`: it has no lane.
+    lane: u32,
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Head) -> Ordering {
         other.key.cmp(&self.key)
     }
 }
 
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Head) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
@@ -59,6 +82,8 @@ impl<E> Default for EventQueue<E> {
             heap: BinaryHeap::new(),
             slots: Vec::new(),
             free: Vec::new(),
+            lanes: Vec::new(),
+            length: 0,
             next_turn: 0,
         }
     }
@@ -71,6 +96,28 @@ impl<E> EventQueue<E> {
         self.push_reserved(key, event);
     }
 
+    /// Adds an event that most likely follows the last one of a lane. The order of events is the
+    /// same as with [`EventQueue::push`], whether it does or not.
+    pub fn push_in_lane(&mut self, lane: Lane, at: Time, event: E) {
+        let key = self.reserve(at);
+        let lane = lane.0 as usize;
+        if self.lanes.len() <= lane {
+            self.lanes.resize(lane + 1, NOWHERE);
+        }
+        let last = self.lanes[lane];
+        if last != NOWHERE && self.slots[last as usize].key > key {
+            return self.push_reserved(key, event);
+        }
+        let slot = self.fill_slot(key, event);
+        self.lanes[lane] = slot;
+        if last == NOWHERE {
+            let lane = lane as u32;
+            self.heap.push(Head { key, slot, lane });
+        } else {
+            self.slots[last as usize].next = slot;
+        }
+    }
+
     /// Takes a place in the order without an event; [`EventQueue::push_reserved`] may fill it.
     pub fn reserve(&mut self, at: Time) -> EventKey {
         let key = EventKey::new(at, self.next_turn);
@@ -80,40 +127,65 @@ impl<E> EventQueue<E> {
 
     /// Adds an event at a reserved place.
     pub fn push_reserved(&mut self, key: EventKey, event: E) {
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = Some(event);
-                slot
-            }
-            None => {
-                self.slots.push(Some(event));
-                (self.slots.len() - 1) as u32
-            }
-        };
-        self.heap.push(Entry { key, slot });
+        let slot = self.fill_slot(key, event);
+        let lane = NOWHERE;
+        self.heap.push(Head { key, slot, lane });
     }
 
     /// Takes the first event out.
     pub fn pop(&mut self) -> Option<(EventKey, E)> {
-        let Entry { key, slot } = self.heap.pop()?;
-        let event = self.slots[slot as usize].take()?;
+        let mut first = self.heap.peek_mut()?;
+        let Head { key, slot, lane } = *first;
+        let freed = &mut self.slots[slot as usize];
+        let event = freed.event.take()?;
+        let next = freed.next;
+        if next == NOWHERE {
+            PeekMut::pop(first);
+            if lane != NOWHERE {
+                self.lanes[lane as usize] = NOWHERE;
+            }
+        } else {
+            // The heap puts the changed head in its place when `first` goes out of scope.
+            first.slot = next;
+            first.key = self.slots[next as usize].key;
+        }
         self.free.push(slot);
+        self.length -= 1;
         Some((key, event))
     }
 
     /// Returns the instant of the first event.
     pub fn next_time(&self) -> Option<Time> {
-        self.heap.peek().map(|entry| entry.key.time())
+        self.heap.peek().map(|head| head.key.time())
     }
 
     /// Returns the number of events.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.length
     }
 
     /// Says whether there are no events.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.length == 0
+    }
+
+    fn fill_slot(&mut self, key: EventKey, event: E) -> u32 {
+        self.length += 1;
+        let filled = Slot {
+            key,
+            next: NOWHERE,
+            event: Some(event),
+        };
+        match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = filled;
+                slot
+            }
+            None => {
+                self.slots.push(filled);
+                (self.slots.len() - 1) as u32
+            }
+        }
     }
 }
 
@@ -146,6 +218,41 @@ mod tests {
             queue.pop().map(|(key, name)| (key.time(), name)),
             Some((Time(4), "later"))
         );
+    }
+
+    #[test]
+    fn lanes_change_nothing_but_the_cost() {
+        // Instants that rise within a lane, that repeat, and that fall.
+        let mut state = 1u64;
+        let mut draw = |below: u64| {
+            // Knuth's linear congruential generator; its upper half is good enough here.
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        let (mut plain, mut laned) = (EventQueue::default(), EventQueue::default());
+        let mut popped = 0;
+        for number in 0..20_000u64 {
+            let at = Time(number / 4 + draw(50));
+            let lane = draw(8) as u32;
+            plain.push(at, number);
+            if lane < 6 {
+                laned.push_in_lane(Lane(lane), at, number);
+            } else {
+                laned.push(at, number);
+            }
+            if number % 3 != 0 {
+                assert_eq!(plain.pop(), laned.pop());
+                popped += 1;
+            }
+        }
+        assert_eq!(laned.len(), 20_000 - popped);
+        while let Some(event) = plain.pop() {
+            assert_eq!(laned.pop(), Some(event));
+        }
+        assert!(laned.is_empty());
+        assert_eq!(laned.pop(), None);
     }
 
     #[test]

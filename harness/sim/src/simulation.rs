@@ -6,29 +6,29 @@ mod effects;
 mod events;
 mod node;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use longhaul_experiment::record::{Leadership, LinkTraffic};
 use longhaul_experiment::scenario::Durability;
 use longhaul_experiment::time::nanos;
-use longhaul_experiment::{
-    ClientId, OperationId, Outcome, RegionIndex, ReplicaId, Seed, Time, Topology,
-};
-use longhaul_protocol::{Mode, Replica, Request};
+use longhaul_experiment::{OperationId, Outcome, RegionIndex, ReplicaId, Seed, Time, Topology};
+use longhaul_protocol::paged::PagedMap;
+use longhaul_protocol::{Effect, Mode, Replica, Request};
 
 use crate::network::{Network, Wire};
 use crate::peers::{ClientEpochs, Epochs};
 use crate::queue::EventQueue;
 use crate::trace::{TraceEvent, TraceId, TraceKind, Tracer};
 use connections::Disconnected;
-use events::{Event, Frame};
+use events::{Event, Frame, Sync};
 use node::Node;
 
 type MessageOf<M> = <<M as Mode>::Replica as Replica>::Message;
 type TimerOf<M> = <<M as Mode>::Replica as Replica>::Timer;
 type EventOf<M> = Event<MessageOf<M>, TimerOf<M>>;
+type EffectOf<M> = Effect<MessageOf<M>, TimerOf<M>>;
 type FrameOf<M> = Frame<MessageOf<M>>;
 
 /// What is chosen of a simulation besides mode, topology and seed.
@@ -136,6 +136,7 @@ pub struct Simulation<M: Mode> {
     seed: Seed,
     options: SimulationOptions,
     now: Time,
+    events: u64,
     queue: EventQueue<EventOf<M>>,
     nodes: Vec<Node<M>>,
     epochs: Epochs,
@@ -144,8 +145,13 @@ pub struct Simulation<M: Mode> {
     network: Network<FrameOf<M>>,
     /// Replicas with a batch that has not ended.
     open_batches: Vec<ReplicaId>,
+    /// Memory for [`Simulation::end_batches`].
+    effects: Vec<EffectOf<M>>,
+    /// Syncs of the present batch that take no time.
+    syncs: Vec<Sync>,
     occurrences: VecDeque<Occurrence>,
-    clients: BTreeMap<ClientId, ClientAddress>,
+    /// By client.
+    clients: PagedMap<ClientAddress>,
     leaders: Vec<Leadership>,
     judge: Option<Judge<MessageOf<M>>>,
     tracer: Tracer,
@@ -176,11 +182,14 @@ impl<M: Mode> Simulation<M> {
             seed,
             options,
             now: Time::ZERO,
+            events: 0,
             queue: EventQueue::default(),
             nodes,
             open_batches: Vec::new(),
+            effects: Vec::new(),
+            syncs: Vec::new(),
             occurrences: VecDeque::new(),
-            clients: BTreeMap::new(),
+            clients: PagedMap::default(),
             leaders: Vec::new(),
             judge: None,
             tracer: Tracer::default(),
@@ -192,6 +201,11 @@ impl<M: Mode> Simulation<M> {
     /// Returns the present instant.
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    /// Returns how many events were carried out so far.
+    pub fn events_carried_out(&self) -> u64 {
+        self.events
     }
 
     /// Returns the topology.
@@ -215,6 +229,7 @@ impl<M: Mode> Simulation<M> {
             return false;
         };
         self.now = key.time();
+        self.events += 1;
         self.carry_out(key, event);
         let instant_ends = self.queue.next_time() != Some(self.now);
         if self.options.batching == Batching::EveryEvent || instant_ends {
@@ -255,7 +270,7 @@ impl<M: Mode> Simulation<M> {
     ) {
         let at = at.max(self.now);
         let id = request.id;
-        self.clients.insert(id.client, client);
+        self.clients.insert(id.client.0.into(), client);
         let kind = request.operation.kind();
         let cause = self.tracer.add(at, None, || TraceKind::Asked {
             region: client.region,
@@ -329,8 +344,12 @@ impl<M: Mode> Simulation<M> {
     }
 
     fn transmit(&mut self, at: Time, wire: Wire, bytes: usize, frame: FrameOf<M>) {
-        if let Some((arrival, frame)) = self.network.send(at, wire, bytes, frame) {
-            self.queue.push(arrival, Event::Frame(frame));
+        match self.network.arrival(at, wire, bytes) {
+            Some(arrival) => {
+                let lane = self.network.lane(wire);
+                self.queue.push_in_lane(lane, arrival, Event::Frame(frame));
+            }
+            None => self.network.hold(wire, bytes, frame),
         }
     }
 

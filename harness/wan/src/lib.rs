@@ -16,5 +16,6 @@ pub mod loss;
 pub mod machine;
 pub mod marginal;
 
+mod draws;
 mod gamma;
 mod normal;

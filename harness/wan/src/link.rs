@@ -11,6 +11,7 @@ use longhaul_experiment::Time;
 use longhaul_experiment::profile::{Link, Marginal};
 use longhaul_experiment::random::Generator;
 
+use crate::draws::Draws;
 use crate::jitter::JitterProcess;
 use crate::loss::StreamLoss;
 use crate::marginal::QuantileTable;
@@ -59,12 +60,22 @@ pub struct LinkCore {
     /// Nanoseconds per byte in units of 2^-32; `None`: no rate.
     byte_time: Option<u128>,
     marginal: Marginal,
-    jitter: JitterProcess,
-    loss: StreamLoss,
+    added: AddedDelay,
+    /// `None`: nothing was ever lost.
+    loss: Option<Box<StreamLoss>>,
+    draws: Draws,
     busy_until: Time,
     last_release: Time,
     cut: Option<Cut>,
     order_waits: OrderWaits,
+}
+
+/// The delay beside the base delay. A simulation has a core for every connection, so one without
+/// jitter is small: the process begins when there is something to draw, with the same draws.
+#[derive(Clone, Debug)]
+enum AddedDelay {
+    Constant(Duration, Arc<QuantileTable>),
+    Varying(Box<JitterProcess>),
 }
 
 /// What keeping a stream in order cost: frames that were ready before their predecessor.
@@ -98,15 +109,14 @@ impl LinkCore {
     /// Returns the core of a link whose jitter is tabulated already. The table must be of the
     /// link's marginal.
     pub fn with_table(link: &Link, table: Arc<QuantileTable>, generator: Generator) -> LinkCore {
-        // A stream of its own for losses: asking for loss changes no draw of the jitter.
-        let mut loss_generator = generator.clone();
-        loss_generator.set_stream(1);
+        let draws = Draws::of(&generator);
         LinkCore {
             one_way: link.one_way,
             byte_time: byte_time(link.rate_bps),
             marginal: link.jitter.marginal.clone(),
-            jitter: JitterProcess::new(&link.jitter, table, generator),
-            loss: StreamLoss::new(link.loss, link.one_way * 2, loss_generator),
+            added: added_delay(link, table, draws),
+            loss: loss(link.loss, link.one_way * 2, draws),
+            draws,
             busy_until: Time::ZERO,
             last_release: Time::ZERO,
             cut: None,
@@ -116,7 +126,9 @@ impl LinkCore {
 
     /// Sets the round trip that retransmissions take; without it, twice the one-way delay.
     pub fn with_round_trip(mut self, round_trip: Duration) -> LinkCore {
-        self.loss.set_round_trip(round_trip);
+        if let Some(loss) = &mut self.loss {
+            loss.set_round_trip(round_trip);
+        }
         self
     }
 
@@ -140,7 +152,14 @@ impl LinkCore {
             on_wire = at.max(self.busy_until) + Duration::from_nanos(wire_ns);
             self.busy_until = on_wire;
         }
-        let delay = self.one_way + self.jitter.delay_at(on_wire) + self.loss.delay(at, bytes);
+        let mut delay = self.one_way;
+        delay += match &mut self.added {
+            AddedDelay::Constant(delay, _) => *delay,
+            AddedDelay::Varying(process) => process.delay_at(on_wire),
+        };
+        if let Some(loss) = &mut self.loss {
+            delay += loss.delay(at, bytes);
+        }
         let ready = on_wire + delay;
         self.order_waits.frames += 1;
         if ready < self.last_release {
@@ -164,13 +183,20 @@ impl LinkCore {
     pub fn set_link(&mut self, link: &Link) {
         self.one_way = link.one_way;
         self.byte_time = byte_time(link.rate_bps);
-        self.loss.set(link.loss, link.one_way * 2);
+        let round_trip = link.one_way * 2;
+        match &mut self.loss {
+            Some(known) => known.set(link.loss, round_trip),
+            none => *none = loss(link.loss, round_trip, self.draws),
+        }
         let table = if link.jitter.marginal == self.marginal {
-            self.jitter.table()
+            self.table()
         } else {
             Arc::new(QuantileTable::new(&link.jitter.marginal))
         };
-        self.jitter.set_jitter(&link.jitter, table);
+        match &mut self.added {
+            AddedDelay::Varying(process) => process.set_jitter(&link.jitter, table),
+            constant => *constant = added_delay(link, table, self.draws),
+        }
         self.marginal = link.jitter.marginal.clone();
     }
 
@@ -193,8 +219,37 @@ impl LinkCore {
     pub fn begin_epoch(&mut self) {
         self.busy_until = Time::ZERO;
         self.last_release = Time::ZERO;
-        self.loss.begin_epoch();
+        if let Some(loss) = &mut self.loss {
+            loss.begin_epoch();
+        }
     }
+
+    fn table(&self) -> Arc<QuantileTable> {
+        match &self.added {
+            AddedDelay::Constant(_, table) => Arc::clone(table),
+            AddedDelay::Varying(process) => process.table(),
+        }
+    }
+}
+
+fn added_delay(link: &Link, table: Arc<QuantileTable>, draws: Draws) -> AddedDelay {
+    if table.is_constant() {
+        AddedDelay::Constant(table.quantile(0.5), table)
+    } else {
+        let process = JitterProcess::new(&link.jitter, table, draws.generator());
+        AddedDelay::Varying(Box::new(process))
+    }
+}
+
+fn loss(share: f64, round_trip: Duration, draws: Draws) -> Option<Box<StreamLoss>> {
+    // A share below zero, or none at all, counts as zero.
+    let is_lossy = share > 0.0;
+    is_lossy.then(|| {
+        // A stream of its own for losses: asking for loss changes no draw of the jitter.
+        let mut generator = draws.generator();
+        generator.set_stream(1);
+        Box::new(StreamLoss::new(share, round_trip, generator))
+    })
 }
 
 /// Returns nanoseconds per byte in units of 2^-32. A rate of zero counts as the least, 1 bit/s.

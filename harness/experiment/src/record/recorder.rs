@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::{Interval, KindRecord};
-use crate::histogram::{EncodedHistogram, Histogram};
+use crate::histogram::IntervalEncoder;
 use crate::operation::{ErrorKind, OperationKind, Outcome};
 use crate::time::{Time, nanos};
 
@@ -32,7 +32,7 @@ pub struct Recorder {
     window_start: Time,
     window: Duration,
     kinds: BTreeMap<OperationKind, KindRecorder>,
-    scratch: Histogram,
+    encoder: IntervalEncoder,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ impl Recorder {
             window_start,
             window,
             kinds: BTreeMap::new(),
-            scratch: Histogram::new(),
+            encoder: IntervalEncoder::new(),
         }
     }
 
@@ -80,7 +80,7 @@ impl Recorder {
         if let Some(interval) = kind.interval(number) {
             interval.due += 1;
         }
-        kind.close_complete(number, &mut self.scratch);
+        kind.close_complete(number, &mut self.encoder);
     }
 
     /// Adds an operation's end.
@@ -134,7 +134,7 @@ impl Recorder {
                     .or_default() += unfinished;
             }
             while !kind.open.is_empty() {
-                kind.close_first(&mut self.scratch);
+                kind.close_first(&mut self.encoder);
             }
             records.insert(name, kind.record);
         }
@@ -161,31 +161,26 @@ impl KindRecorder {
     }
 
     /// Closes the intervals before `number` whose operations have all ended.
-    fn close_complete(&mut self, number: u64, scratch: &mut Histogram) {
+    fn close_complete(&mut self, number: u64, encoder: &mut IntervalEncoder) {
         while self.first_open < number
             && self
                 .open
                 .front()
                 .is_some_and(|interval| interval.ended == interval.due)
         {
-            self.close_first(scratch);
+            self.close_first(encoder);
         }
     }
 
-    fn close_first(&mut self, scratch: &mut Histogram) {
+    fn close_first(&mut self, encoder: &mut IntervalEncoder) {
         let Some(interval) = self.open.pop_front() else {
             return;
         };
-        scratch.clear();
-        interval
-            .latencies_ns
-            .iter()
-            .for_each(|&latency| scratch.record_ns(latency));
         self.record.intervals.push(Interval {
             start: Recorder::INTERVAL * self.first_open as u32,
             length: Recorder::INTERVAL,
             due: interval.due,
-            latency: EncodedHistogram::encode(scratch),
+            latency: encoder.encode(&interval.latencies_ns),
         });
         self.first_open += 1;
     }

@@ -28,8 +28,9 @@ const WAITING_BYTES_MAX: usize = 64 << 20;
 /// bytes, together with the entries that are not executed yet.
 pub(super) const LEADER_LOG_BYTES_MAX: usize = 128 << 20;
 
-/// The same at a follower, for the day it leads.
-const FOLLOWER_LOG_BYTES_MAX: usize = 4 << 20;
+/// The same at a follower, for the day it leads: what it executed is in its store, and a short log
+/// stays in the processor's caches.
+const FOLLOWER_LOG_BYTES_MAX: usize = 256 << 10;
 
 /// The bounds of the heartbeat's interval, which is the topology's largest round trip.
 const HEARTBEAT_BOUNDS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));

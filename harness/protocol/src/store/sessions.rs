@@ -1,16 +1,18 @@
 //! What is remembered of each client's recent operations, so that a retry is not executed twice.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use longhaul_experiment::{ClientId, OperationId, Outcome};
+use longhaul_experiment::{OperationId, Outcome};
 use serde::{Deserialize, Serialize};
+
+use crate::paged::PagedMap;
 
 /// The most sequence numbers between a client's first incomplete operation and its latest.
 const WINDOW_MAX: u64 = 1 << 20;
 
 /// The sessions of all clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Sessions(BTreeMap<ClientId, Session>);
+pub(super) struct Sessions(PagedMap<Session>);
 
 /// One client's outcomes from its first incomplete operation on; `None`: not executed here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +35,7 @@ pub(super) enum Admission {
 impl Sessions {
     /// Looks a request up, forgetting what its client has acknowledged.
     pub(super) fn admit(&mut self, id: OperationId, first_incomplete: u64) -> Admission {
-        let session = self.0.entry(id.client).or_default();
+        let session = self.0.get_or_default(id.client.0.into());
         session.forget_before(first_incomplete);
         let Some(offset) = id.sequence.checked_sub(session.first) else {
             return Admission::Refused;
@@ -49,7 +51,7 @@ impl Sessions {
 
     /// Remembers the outcome of an admitted request.
     pub(super) fn remember(&mut self, id: OperationId, outcome: Outcome) {
-        let session = self.0.entry(id.client).or_default();
+        let session = self.0.get_or_default(id.client.0.into());
         let offset = (id.sequence - session.first) as usize;
         if session.outcomes.len() <= offset {
             session.outcomes.resize(offset + 1, None);
@@ -69,7 +71,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use longhaul_experiment::{OperationResult, Version};
+    use longhaul_experiment::{ClientId, OperationResult, Version};
 
     use super::*;
 
@@ -103,7 +105,10 @@ mod tests {
             assert_eq!(sessions.admit(id(sequence), sequence), Admission::New);
             sessions.remember(id(sequence), outcome(sequence));
         }
-        assert_eq!(sessions.0[&ClientId(3)].outcomes.len(), 1);
+        assert_eq!(
+            sessions.0.get(3).map(|session| session.outcomes.len()),
+            Some(1)
+        );
         assert_eq!(sessions.admit(id(5), 0), Admission::Refused);
         assert_eq!(sessions.admit(id(999 + WINDOW_MAX), 0), Admission::Refused);
     }

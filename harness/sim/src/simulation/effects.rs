@@ -2,7 +2,7 @@
 
 use longhaul_experiment::record::Leadership;
 use longhaul_experiment::{OperationId, Outcome, ReplicaId, Time};
-use longhaul_protocol::{Effect, LogRecord, Mode, Outbox, PersistToken, Replica};
+use longhaul_protocol::{Effect, LogRecord, Mode, PersistToken, Replica};
 
 use super::events::{Event, Frame, Sync};
 use super::{MessageOf, Simulation, Verdict};
@@ -29,28 +29,32 @@ impl<M: Mode> Simulation<M> {
             let node = &mut self.nodes[id.index()];
             node.batch_is_open = false;
             node.call(now, |replica, now, out| replica.on_batch_end(now, out));
-            for sync in self.carry_out_effects(id) {
+            self.carry_out_effects(id);
+            let mut syncs = std::mem::take(&mut self.syncs);
+            for sync in syncs.drain(..) {
                 self.carry_out_synced(id, sync);
             }
+            self.syncs = syncs;
         }
         self.open_batches.clear();
     }
 
-    /// Carries out what a replica wants done, and returns the syncs that take no time.
-    fn carry_out_effects(&mut self, id: ReplicaId) -> Vec<Sync> {
-        let durable = self.nodes[id.index()].outbox.is_durable();
-        let empty = Outbox::new(durable);
-        let mut outbox = std::mem::replace(&mut self.nodes[id.index()].outbox, empty);
-        let at = self.nodes[id.index()].take_effects_instant(self.now);
-        let mut syncs = Vec::new();
-        for effect in outbox.drain() {
+    /// Carries out what a replica wants done, but for syncs that take no time: it leaves them in
+    /// `syncs`.
+    fn carry_out_effects(&mut self, id: ReplicaId) {
+        let mut effects = std::mem::take(&mut self.effects);
+        let node = &mut self.nodes[id.index()];
+        node.outbox.swap_effects(&mut effects);
+        let at = node.take_effects_instant(self.now);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Send { to, message } => self.send(at, (id, to), message),
                 Effect::Reply { operation, outcome } => {
                     self.respond(at, (id, operation), outcome);
                 }
                 Effect::Persist { token, records } => {
-                    syncs.extend(self.persist(at, id, (token, records)));
+                    let sync = self.persist(at, id, (token, records));
+                    self.syncs.extend(sync);
                 }
                 Effect::SetTimer { timer, after } => {
                     let key = self.queue.reserve(self.now + after);
@@ -77,8 +81,7 @@ impl<M: Mode> Simulation<M> {
                 Effect::Leader { term, leader } => self.note_leader(id, term, leader),
             }
         }
-        self.nodes[id.index()].outbox = outbox;
-        syncs
+        self.effects = effects;
     }
 
     fn send(&mut self, at: Time, (from, to): (ReplicaId, ReplicaId), message: MessageOf<M>) {
@@ -123,7 +126,7 @@ impl<M: Mode> Simulation<M> {
         (id, operation): (ReplicaId, OperationId),
         outcome: Outcome,
     ) {
-        let Some(&client) = self.clients.get(&operation.client) else {
+        let Some(&client) = self.clients.get(operation.client.0.into()) else {
             return;
         };
         if !self.client_epochs.is_up(client.region, id) {
