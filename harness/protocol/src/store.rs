@@ -51,7 +51,8 @@ impl Store {
                 changed: None,
             };
         }
-        match self.sessions.admit(request.id, request.first_incomplete) {
+        let session = self.sessions.of(request.id.client);
+        match session.admit(request.id.sequence, request.first_incomplete) {
             Admission::New => {}
             Admission::Repeated(outcome) => {
                 return Execution {
@@ -66,109 +67,110 @@ impl Store {
                 };
             }
         }
-        let execution = self.change(
-            &request.operation,
-            Version {
-                major: index,
-                minor: 0,
-            },
-        );
-        self.sessions
-            .remember(request.id, execution.outcome.clone());
+        let version = Version {
+            major: index,
+            minor: 0,
+        };
+        let execution = change(&mut self.entries, &request.operation, version);
+        session.remember(request.id.sequence, execution.outcome.clone());
         execution
     }
 
     /// Reads a key.
     pub fn read(&self, key: Key) -> OperationResult {
-        let entry = self.entries.get(key.0);
-        OperationResult::Read {
-            value: entry.map(|entry| entry.value.clone()),
-            version: entry.map_or(Version::NONE, |entry| entry.version),
-        }
+        read(&self.entries, key)
     }
 
     /// Returns all entries in key order.
     pub fn entries(&self) -> impl Iterator<Item = (Key, &Entry)> {
         self.entries.iter().map(|(key, entry)| (Key(key), entry))
     }
+}
 
-    fn change(&mut self, operation: &Operation, version: Version) -> Execution {
-        let key = operation.key();
-        let current = self.entries.get(key.0);
-        let current_version = current.map_or(Version::NONE, |entry| entry.version);
-        let value = current.map(|entry| &entry.value);
-        let unchanged = |outcome| Execution {
-            outcome,
-            changed: None,
-        };
-        let (new, result) = match operation {
-            Operation::Read { key } => return unchanged(Outcome::Ok(self.read(*key))),
-            Operation::Write { value, .. } => (value.clone(), OperationResult::Written { version }),
-            Operation::CompareAndSet {
-                expected,
-                value: new,
-                ..
-            } => {
-                if value != expected.as_ref() {
-                    return unchanged(Outcome::Ok(OperationResult::Swapped {
-                        swapped: false,
-                        version: current_version,
-                    }));
-                }
-                (
-                    new.clone(),
-                    OperationResult::Swapped {
-                        swapped: true,
-                        version,
-                    },
-                )
+fn read(entries: &PagedMap<Entry>, key: Key) -> OperationResult {
+    let entry = entries.get(key.0);
+    OperationResult::Read {
+        value: entry.map(|entry| entry.value.clone()),
+        version: entry.map_or(Version::NONE, |entry| entry.version),
+    }
+}
+
+fn change(entries: &mut PagedMap<Entry>, operation: &Operation, version: Version) -> Execution {
+    let key = operation.key();
+    let current = entries.get(key.0);
+    let current_version = current.map_or(Version::NONE, |entry| entry.version);
+    let value = current.map(|entry| &entry.value);
+    let unchanged = |outcome| Execution {
+        outcome,
+        changed: None,
+    };
+    let (new, result) = match operation {
+        Operation::Read { key } => return unchanged(Outcome::Ok(read(entries, *key))),
+        Operation::Write { value, .. } => (value.clone(), OperationResult::Written { version }),
+        Operation::CompareAndSet {
+            expected,
+            value: new,
+            ..
+        } => {
+            if value != expected.as_ref() {
+                return unchanged(Outcome::Ok(OperationResult::Swapped {
+                    swapped: false,
+                    version: current_version,
+                }));
             }
-            Operation::Add { amount, .. } => {
-                let Some(integer) = integer_value(value) else {
-                    return unchanged(Outcome::Fail(ErrorKind::WrongType));
-                };
-                let total = integer.saturating_add(*amount);
-                (
-                    integer_bytes(total),
-                    OperationResult::Added { total, version },
-                )
-            }
-            Operation::TakeIfEnough { amount, .. } => {
-                let Some(integer) = integer_value(value) else {
-                    return unchanged(Outcome::Fail(ErrorKind::WrongType));
-                };
-                let left = i64::try_from(*amount)
-                    .ok()
-                    .and_then(|amount| integer.checked_sub(amount))
-                    .filter(|&left| left >= 0);
-                let Some(left) = left else {
-                    return unchanged(Outcome::Ok(OperationResult::Taken {
-                        taken: false,
-                        left: integer,
-                        version: current_version,
-                    }));
-                };
-                (
-                    integer_bytes(left),
-                    OperationResult::Taken {
-                        taken: true,
-                        left,
-                        version,
-                    },
-                )
-            }
-        };
-        self.entries.insert(
-            key.0,
-            Entry {
-                value: new,
-                version,
-            },
-        );
-        Execution {
-            outcome: Outcome::Ok(result),
-            changed: Some((key, version)),
+            (
+                new.clone(),
+                OperationResult::Swapped {
+                    swapped: true,
+                    version,
+                },
+            )
         }
+        Operation::Add { amount, .. } => {
+            let Some(integer) = integer_value(value) else {
+                return unchanged(Outcome::Fail(ErrorKind::WrongType));
+            };
+            let total = integer.saturating_add(*amount);
+            (
+                integer_bytes(total),
+                OperationResult::Added { total, version },
+            )
+        }
+        Operation::TakeIfEnough { amount, .. } => {
+            let Some(integer) = integer_value(value) else {
+                return unchanged(Outcome::Fail(ErrorKind::WrongType));
+            };
+            let left = i64::try_from(*amount)
+                .ok()
+                .and_then(|amount| integer.checked_sub(amount))
+                .filter(|&left| left >= 0);
+            let Some(left) = left else {
+                return unchanged(Outcome::Ok(OperationResult::Taken {
+                    taken: false,
+                    left: integer,
+                    version: current_version,
+                }));
+            };
+            (
+                integer_bytes(left),
+                OperationResult::Taken {
+                    taken: true,
+                    left,
+                    version,
+                },
+            )
+        }
+    };
+    entries.insert(
+        key.0,
+        Entry {
+            value: new,
+            version,
+        },
+    );
+    Execution {
+        outcome: Outcome::Ok(result),
+        changed: Some((key, version)),
     }
 }
 

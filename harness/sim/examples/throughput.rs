@@ -240,7 +240,7 @@ fn grid() -> Topology {
     let one_way = |a: u16, b: u16| {
         let across = apart(a % COLUMNS, b % COLUMNS, COLUMNS);
         let down = apart(a / COLUMNS, b / COLUMNS, ROWS);
-        Duration::from_micros(250 + (5_000.0 * across.hypot(down)) as u64)
+        Duration::from_micros(250 + (5_000.0 * (across * across + down * down).sqrt()) as u64)
     };
     let links = (0..count).flat_map(|a| (0..count).map(move |b| Link::fixed(one_way(a, b))));
     let profile = Profile::new(

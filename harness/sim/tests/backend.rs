@@ -3,6 +3,7 @@
 mod toy;
 mod world;
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use longhaul_experiment::record::{KindRecord, ModeRecord};
@@ -225,4 +226,28 @@ fn an_unknown_mode_is_an_error() {
         .run(&scenario(&[0], 1.0), Seed(1))
         .unwrap_err();
     assert!(matches!(error, RunError::Mode(_)), "{error}");
+}
+
+#[test]
+fn one_thread_and_two_leave_the_same_record() {
+    let modes = ["eventual:lww", "quorum:raft", "leader-follower:semi-sync=1"];
+    let mut scenario = scenario(&[0, 1, 4], 100.0);
+    scenario.modes = modes.map(|mode| mode.parse().unwrap()).to_vec();
+    scenario.keep_history = true;
+    let record = |threads| {
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let mut backend = SimBackend {
+            threads,
+            ..SimBackend::default()
+        };
+        let record = backend.run(&scenario, Seed(3)).unwrap();
+        let order: Vec<String> = record
+            .modes
+            .iter()
+            .map(|mode| mode.mode.to_string())
+            .collect();
+        assert_eq!(order, modes);
+        postcard::to_stdvec(&record).unwrap()
+    };
+    assert_eq!(record(1), record(2));
 }

@@ -110,6 +110,11 @@ impl Journal {
         self.under_way.is_empty() && self.submitted == log.last().index
     }
 
+    /// Says whether the log has entries that were not handed over yet.
+    pub(super) fn lacks_entries(&self, log: &Log) -> bool {
+        self.submitted < log.last().index
+    }
+
     /// Says whether what was persisted under a token is safe.
     pub(super) fn is_safe(&self, token: PersistToken) -> bool {
         self.under_way
@@ -135,10 +140,10 @@ impl Journal {
 
     /// Persists all entries that were not handed over yet, or a checkpoint when one is due.
     pub(super) fn persist_entries(&mut self, image: &Image<'_>, out: &mut Outbox<Message, Timer>) {
-        let last = image.log.last().index;
-        if self.submitted >= last {
+        if !self.lacks_entries(image.log) {
             return;
         }
+        let last = image.log.last().index;
         if self.bytes > CHECKPOINT_BYTES.max(CHECKPOINT_SPACING * self.checkpoint_bytes) {
             return self.persist_checkpoint(image, out);
         }

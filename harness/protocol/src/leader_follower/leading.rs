@@ -106,7 +106,11 @@ impl Leading {
         let mut under_way = self.followers.iter().filter_map(Follower::snapshot);
         match under_way.find(|snapshot| view.log.contains(snapshot.position())) {
             Some(snapshot) => OutgoingSnapshot::new(snapshot.position(), snapshot.bytes().clone()),
-            None => OutgoingSnapshot::new(view.executed, encode(view.store)),
+            None => {
+                let executed = view.log.position_at(view.executed);
+                let position = executed.unwrap_or(view.log.base());
+                OutgoingSnapshot::new(position, encode(view.store))
+            }
         }
     }
 }

@@ -48,6 +48,8 @@ impl Entry {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
     base: Position,
+    /// The last entry's position, or the base: asked for far more often than it changes.
+    last: Position,
     entries: VecDeque<Entry>,
     bytes: usize,
 }
@@ -57,6 +59,7 @@ impl Log {
     pub(super) fn new(base: Position) -> Log {
         Log {
             base,
+            last: base,
             entries: VecDeque::new(),
             bytes: 0,
         }
@@ -69,13 +72,7 @@ impl Log {
 
     /// Returns the position of the last entry.
     pub(super) fn last(&self) -> Position {
-        match self.entries.back() {
-            None => self.base,
-            Some(entry) => Position {
-                term: entry.term,
-                index: self.base.index + self.entries.len() as u64,
-            },
-        }
+        self.last
     }
 
     /// Returns how many entries are held.
@@ -134,6 +131,10 @@ impl Log {
     /// Appends an entry.
     pub(super) fn push(&mut self, entry: Entry) {
         self.bytes += entry.weight();
+        self.last = Position {
+            term: entry.term,
+            index: self.last.index + 1,
+        };
         self.entries.push_back(entry);
     }
 
@@ -144,6 +145,10 @@ impl Log {
                 return;
             };
             self.bytes -= entry.weight();
+            self.last = self.entries.back().map_or(self.base, |entry| Position {
+                term: entry.term,
+                index: self.last.index - 1,
+            });
         }
     }
 

@@ -215,8 +215,8 @@ impl LeaderFollowerReplica {
         if let Role::Leader(leading) = &mut self.role {
             let rule = self.mode.acknowledgement;
             let allowed = leading.commit(rule, self.journal.persisted(), &self.leadership.in_sync);
-            let term = self.log.position_at(allowed).map(|position| position.term);
-            if allowed > self.commit && term == Some(self.leadership.term) {
+            let is_own = |position: Position| position.term == self.leadership.term;
+            if allowed > self.commit && self.log.position_at(allowed).is_some_and(is_own) {
                 self.commit = allowed;
             }
         }
@@ -269,12 +269,11 @@ impl LeaderFollowerReplica {
         if let Role::Leader(leading) = &mut self.role
             && self.journal.is_safe(leading.term_token)
         {
-            let executed = self.log.position_at(self.executed);
             let view = View {
                 leadership: &self.leadership,
                 log: &self.log,
                 store: &self.store,
-                executed: executed.unwrap_or(self.log.base()),
+                executed: self.executed,
                 commit: self.commit,
                 readable_at: self.commit.max(leading.term_start),
             };
@@ -284,6 +283,9 @@ impl LeaderFollowerReplica {
 
     /// Hands to the storage what is new.
     fn persist(&mut self, out: &mut Outbox<Message, Timer>) {
+        if !self.journal.lacks_entries(&self.log) {
+            return;
+        }
         let image = Image {
             leadership: &self.leadership,
             executed: self

@@ -68,7 +68,7 @@ pub(super) struct View<'a> {
     pub(super) leadership: &'a Leadership,
     pub(super) log: &'a Log,
     pub(super) store: &'a Store,
-    pub(super) executed: Position,
+    pub(super) executed: u64,
     pub(super) commit: u64,
     pub(super) readable_at: u64,
 }

@@ -12,6 +12,7 @@
 mod adapter;
 mod participant;
 mod reads;
+mod request;
 mod storage;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use longhaul_experiment::{OperationId, Outcome};
+use longhaul_experiment::{ClientId, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::paged::PagedMap;
@@ -16,7 +16,7 @@ pub(super) struct Sessions(PagedMap<Session>);
 
 /// One client's outcomes from its first incomplete operation on; `None`: not executed here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Session {
+pub(super) struct Session {
     first: u64,
     outcomes: VecDeque<Option<Outcome>>,
 }
@@ -33,34 +33,40 @@ pub(super) enum Admission {
 }
 
 impl Sessions {
+    /// Returns a client's session.
+    pub(super) fn of(&mut self, client: ClientId) -> &mut Session {
+        self.0.get_or_default(client.0.into())
+    }
+}
+
+impl Session {
     /// Looks a request up, forgetting what its client has acknowledged.
-    pub(super) fn admit(&mut self, id: OperationId, first_incomplete: u64) -> Admission {
-        let session = self.0.get_or_default(id.client.0.into());
-        session.forget_before(first_incomplete);
-        let Some(offset) = id.sequence.checked_sub(session.first) else {
+    pub(super) fn admit(&mut self, sequence: u64, first_incomplete: u64) -> Admission {
+        self.forget_before(first_incomplete);
+        let Some(offset) = sequence.checked_sub(self.first) else {
             return Admission::Refused;
         };
         if offset >= WINDOW_MAX {
             return Admission::Refused;
         }
-        match session.outcomes.get(offset as usize) {
+        match self.outcomes.get(offset as usize) {
             Some(Some(outcome)) => Admission::Repeated(outcome.clone()),
             _ => Admission::New,
         }
     }
 
     /// Remembers the outcome of an admitted request.
-    pub(super) fn remember(&mut self, id: OperationId, outcome: Outcome) {
-        let session = self.0.get_or_default(id.client.0.into());
-        let offset = (id.sequence - session.first) as usize;
-        if session.outcomes.len() <= offset {
-            session.outcomes.resize(offset + 1, None);
+    pub(super) fn remember(&mut self, sequence: u64, outcome: Outcome) {
+        let offset = (sequence - self.first) as usize;
+        while self.outcomes.len() < offset {
+            self.outcomes.push_back(None);
         }
-        session.outcomes[offset] = Some(outcome);
+        match self.outcomes.get_mut(offset) {
+            Some(slot) => *slot = Some(outcome),
+            None => self.outcomes.push_back(Some(outcome)),
+        }
     }
-}
 
-impl Session {
     fn forget_before(&mut self, first: u64) {
         while self.first < first && self.outcomes.pop_front().is_some() {
             self.first += 1;
@@ -71,16 +77,9 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use longhaul_experiment::{ClientId, OperationResult, Version};
+    use longhaul_experiment::{OperationResult, Version};
 
     use super::*;
-
-    fn id(sequence: u64) -> OperationId {
-        OperationId {
-            client: ClientId(3),
-            sequence,
-        }
-    }
 
     fn outcome(major: u64) -> Outcome {
         Outcome::Ok(OperationResult::Written {
@@ -90,26 +89,24 @@ mod tests {
 
     #[test]
     fn operations_may_be_executed_out_of_order_within_the_window() {
-        let mut sessions = Sessions::default();
+        let mut session = Session::default();
         for sequence in [2, 0, 1] {
-            assert_eq!(sessions.admit(id(sequence), 0), Admission::New);
-            sessions.remember(id(sequence), outcome(sequence));
+            assert_eq!(session.admit(sequence, 0), Admission::New);
+            session.remember(sequence, outcome(sequence));
         }
-        assert_eq!(sessions.admit(id(0), 0), Admission::Repeated(outcome(0)));
+        assert_eq!(session.admit(0, 0), Admission::Repeated(outcome(0)));
     }
 
     #[test]
     fn what_the_client_acknowledged_is_forgotten_and_then_refused() {
         let mut sessions = Sessions::default();
+        let session = sessions.of(ClientId(3));
         for sequence in 0..1000 {
-            assert_eq!(sessions.admit(id(sequence), sequence), Admission::New);
-            sessions.remember(id(sequence), outcome(sequence));
+            assert_eq!(session.admit(sequence, sequence), Admission::New);
+            session.remember(sequence, outcome(sequence));
         }
-        assert_eq!(
-            sessions.0.get(3).map(|session| session.outcomes.len()),
-            Some(1)
-        );
-        assert_eq!(sessions.admit(id(5), 0), Admission::Refused);
-        assert_eq!(sessions.admit(id(999 + WINDOW_MAX), 0), Admission::Refused);
+        assert_eq!(session.outcomes.len(), 1);
+        assert_eq!(session.admit(5, 0), Admission::Refused);
+        assert_eq!(session.admit(999 + WINDOW_MAX, 0), Admission::Refused);
     }
 }

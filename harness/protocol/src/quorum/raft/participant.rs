@@ -9,6 +9,7 @@ use rand::Rng;
 
 use super::adapter::{self, PROPOSAL_BYTES_MAX};
 use super::reads::{Read, Reads};
+use super::request::request_in;
 use super::storage::{LogStorage, Position, entry_bytes};
 use super::ticking::Ticking;
 use super::wire::{RaftMessage, RaftMessageKind};
@@ -431,7 +432,7 @@ impl Participant {
                 let execution = store.execute(&proposed.request, entry.index);
                 out.reply(proposed.request.id, execution.outcome);
                 execution.changed
-            } else if let Ok(request) = postcard::from_bytes::<Request>(&entry.data) {
+            } else if let Ok(request) = request_in(&entry.data) {
                 store.execute(&request, entry.index).changed
             } else {
                 // A leader's first entry is empty.
