@@ -86,21 +86,21 @@ const CASES: [Case; 9] = [
         "leader-follower:async",
         Batching::EveryInstant,
         Place::Grid,
-        0.55,
+        0.1,
     ),
     case(
         "grid-raft",
         "quorum:raft",
         Batching::EveryInstant,
         Place::Grid,
-        0.8,
+        0.15,
     ),
     case(
         "grid-lww",
         "eventual:lww",
         Batching::EveryInstant,
         Place::Grid,
-        0.25,
+        0.04,
     ),
 ];
 

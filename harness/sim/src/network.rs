@@ -273,9 +273,10 @@ impl<F> Network<F> {
 
     /// Begins a new epoch of the connections between a region's clients and a replica.
     pub fn begin_client_epoch(&mut self, region: RegionIndex, replica: ReplicaId) {
-        let first = 2 * (region.index() * self.topology.replicas.len() + replica.index());
-        for lane in self.client_wires.iter_mut().skip(first).take(2) {
-            lane.values_mut().for_each(LinkCore::begin_epoch);
+        let replicas = self.topology.replicas.len();
+        let to = 2 * (region.index() * replicas + replica.index());
+        for cores in self.client_wires.iter_mut().skip(to).take(2) {
+            cores.values_mut().for_each(LinkCore::begin_epoch);
         }
     }
 
@@ -299,11 +300,24 @@ impl<F> Network<F> {
                 .map(move |to| Wire::Replicas(from, to))
         });
         let replicas = pairs.zip(&mut self.replica_wires);
-        let replicas = replicas.filter(|(wire, _)| wire.link(topology) == id);
+        let count = topology.replicas.len();
+        // Lanes of clients alternate: to a replica, and back.
         let lanes = self.client_wires.iter_mut().enumerate();
-        let lanes = lanes.filter(|(lane, _)| client_lane_link(topology, *lane) == id);
-        let clients = lanes.flat_map(|(_, lane)| lane.values_mut());
-        for core in replicas.map(|(_, core)| core).chain(clients) {
+        let clients = lanes.flat_map(|(lane, cores)| {
+            let client = ClientAddress {
+                region: RegionIndex((lane / 2 / count) as u16),
+                connection: 0,
+            };
+            let replica = ReplicaId((lane / 2 % count) as u16);
+            let wire = if lane % 2 == 0 {
+                Wire::ToReplica(client, replica)
+            } else {
+                Wire::ToClient(client, replica)
+            };
+            cores.values_mut().map(move |core| (wire, core))
+        });
+        let cores = replicas.chain(clients);
+        for (_, core) in cores.filter(|(wire, _)| wire.link(topology) == id) {
             core.set_link(&link);
             *core = core.clone().with_round_trip(round_trip);
         }
@@ -403,20 +417,6 @@ impl<F> Network<F> {
             traffic.client_bytes += bytes as u64;
         }
     }
-}
-
-/// Returns the link of the connections in one of the lanes between clients and replicas, counted
-/// from the first of these: to a replica in even ones, back in odd ones.
-fn client_lane_link(topology: &Topology, lane: usize) -> LinkId {
-    let replicas = topology.replicas.len();
-    let client = RegionIndex((lane / 2 / replicas) as u16);
-    let replica = topology.replicas[lane / 2 % replicas];
-    let (from, to) = if lane.is_multiple_of(2) {
-        (client, replica)
-    } else {
-        (replica, client)
-    };
-    LinkId { from, to }
 }
 
 /// Returns an empty count for every link, row-major.

@@ -78,6 +78,15 @@ enum AddedDelay {
     Varying(Box<JitterProcess>),
 }
 
+impl AddedDelay {
+    fn at(&mut self, at: Time) -> Duration {
+        match self {
+            AddedDelay::Constant(delay, _) => *delay,
+            AddedDelay::Varying(process) => process.delay_at(at),
+        }
+    }
+}
+
 /// What keeping a stream in order cost: frames that were ready before their predecessor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OrderWaits {
@@ -152,11 +161,7 @@ impl LinkCore {
             on_wire = at.max(self.busy_until) + Duration::from_nanos(wire_ns);
             self.busy_until = on_wire;
         }
-        let mut delay = self.one_way;
-        delay += match &mut self.added {
-            AddedDelay::Constant(delay, _) => *delay,
-            AddedDelay::Varying(process) => process.delay_at(on_wire),
-        };
+        let mut delay = self.one_way + self.added.at(on_wire);
         if let Some(loss) = &mut self.loss {
             delay += loss.delay(at, bytes);
         }

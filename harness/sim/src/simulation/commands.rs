@@ -190,8 +190,10 @@ impl<M: Mode> Simulation<M> {
 
     /// Returns the regions whose clients have asked for anything.
     pub(super) fn client_regions(&self) -> BTreeSet<RegionIndex> {
-        let clients = self.clients.iter();
-        clients.map(|(_, client)| client.region).collect()
+        self.clients
+            .iter()
+            .map(|(_, client)| client.region)
+            .collect()
     }
 
     fn peers(&self, id: ReplicaId) -> Vec<ReplicaId> {

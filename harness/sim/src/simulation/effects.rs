@@ -43,8 +43,9 @@ impl<M: Mode> Simulation<M> {
     /// `syncs`.
     fn carry_out_effects(&mut self, id: ReplicaId) {
         let mut effects = std::mem::take(&mut self.effects);
-        self.nodes[id.index()].outbox.swap_effects(&mut effects);
-        let at = self.nodes[id.index()].take_effects_instant(self.now);
+        let node = &mut self.nodes[id.index()];
+        node.outbox.swap_effects(&mut effects);
+        let at = node.take_effects_instant(self.now);
         for effect in effects.drain(..) {
             match effect {
                 Effect::Send { to, message } => self.send(at, (id, to), message),

@@ -98,7 +98,7 @@ fn taken_and_asked(jitter: &Jitter, rate: u64, frames: u64) -> [Vec<u64>; 2] {
     for frame in 0..frames {
         let at = Time(frame * 1_000_000_000 / rate);
         taken.push(nanos(release(&mut core, at, 100).since(at)) - 40_000_000);
-        asked.push(nanos(core.jitter.delay_at(at)));
+        asked.push(nanos(core.added.at(at)));
     }
     taken.sort_unstable();
     asked.sort_unstable();
@@ -273,7 +273,7 @@ fn loss_changes_no_draw_of_the_jitter() {
         // A frame every 100 s: longer than any retransmission, so order never binds.
         let at = Time(frame * 100_000_000_000);
         assert!(release(&mut lossy, at, 10) >= release(&mut clean, at, 10));
-        assert_eq!(lossy.jitter.delay_at(at), clean.jitter.delay_at(at));
+        assert_eq!(lossy.added.at(at), clean.added.at(at));
     }
 }
 
