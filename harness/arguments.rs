@@ -219,6 +219,27 @@ pub enum ProfileCommand {
     /// Make a profile from a table of round trips (CSV with a header: from,to,...), printed on
     /// standard output.
     Import(ImportArguments),
+    /// Generate a profile of real cities: delays from great-circle distance in fibre, inflated as
+    /// fitted on the measured matrices. The fit goes to standard error, the profile to standard
+    /// output.
+    Generate(GenerateArguments),
+}
+
+/// The flags of `profile generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArguments {
+    /// How many cities, drawn by population: 2 or more.
+    #[arg(long, value_name = "N")]
+    pub regions: usize,
+    /// The seed of every draw.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// The profile's name [default: generated-<regions>-seed-<seed>].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Write the profile to this file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// The flags of `profile import`.
