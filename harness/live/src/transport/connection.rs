@@ -13,10 +13,11 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use super::frame::{FrameError, FrameReader, FrameWriter, Received};
+use super::frame::{FrameError, FrameReader, FrameWriter, MESSAGE_BYTES_MAX, Received};
 
-/// The most bytes that wait for a peer that does not read: 256 MiB. Beyond, the connection ends.
-const WAITING_BYTES_MAX: usize = 256 << 20;
+/// The most bytes that wait for a peer that does not read: 256 MiB beside the longest message.
+/// Beyond, the connection ends.
+const WAITING_BYTES_MAX: usize = (256 << 20) + MESSAGE_BYTES_MAX;
 
 /// Binds a listener to a free port of 127.0.0.1.
 ///
