@@ -423,6 +423,7 @@ impl ModeRun<'_> {
             mode: self.spec.clone(),
             paths,
             leaders: heard.leaderships,
+            faults: Vec::new(),
             window_start: measured.window_start,
             window: measured.window,
             regions,
