@@ -9,11 +9,12 @@ pub mod storage;
 pub mod transport;
 
 mod agent;
-
 mod clients;
+mod conditions;
 mod coordinator;
 mod delivery;
 mod environment;
+mod faults;
 mod interrupt;
 mod links;
 mod messages;

@@ -157,6 +157,11 @@ impl FrameWriter {
         self.buffer.len()
     }
 
+    /// Drops the frames.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+    }
+
     /// Swaps the frames out against an empty buffer.
     pub fn swap(&mut self, empty: &mut Vec<u8>) {
         debug_assert!(empty.is_empty());
