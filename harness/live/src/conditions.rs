@@ -91,3 +91,48 @@ impl LinkConditions {
         self.0.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use longhaul_experiment::profile::bundled;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_comes_up_when_no_way_is_cut_and_nothing_keeps_it_down() {
+        let profile = bundled::bundled("aws-5").expect("it is bundled");
+        let conditions = LinkConditions::new(&Topology::everywhere(profile));
+        let (a, b, c) = (RegionIndex(0), RegionIndex(1), RegionIndex(2));
+        let back = LinkId { from: b, to: a };
+        conditions.change(back, Time(1), |condition| condition.is_cut = true);
+        assert!(!conditions.are_connectable(a, b) && !conditions.are_connectable(b, a));
+        assert!(conditions.are_connectable(a, c));
+        assert!(conditions.end_connections((a, b)));
+        assert!(!conditions.end_connections((a, b)), "they had ended");
+        conditions.change(back, Time(2), |condition| condition.is_cut = false);
+        assert!(!conditions.are_connectable(a, b));
+        conditions.restore_connections((a, b));
+        assert!(conditions.are_connectable(a, b));
+    }
+
+    #[test]
+    fn conditions_are_kept_in_order_with_what_did_not_change() {
+        let profile = bundled::bundled("aws-5").expect("it is bundled");
+        let conditions = LinkConditions::new(&Topology::everywhere(profile));
+        let link = LinkId {
+            from: RegionIndex(0),
+            to: RegionIndex(1),
+        };
+        let added = Duration::from_millis(5);
+        conditions.change(link, Time(1), |condition| condition.added = added);
+        conditions.change(link, Time(2), |condition| condition.loss = 0.5);
+        let seen = conditions.follow(link).borrow().clone();
+        let expected = |from, loss| LinkCondition {
+            from,
+            added,
+            loss,
+            ..LinkCondition::default()
+        };
+        assert_eq!(seen, [expected(Time(1), 0.0), expected(Time(2), 0.5)]);
+    }
+}

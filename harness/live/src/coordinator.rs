@@ -2,6 +2,7 @@
 
 mod calibration;
 mod cluster;
+mod mode_run;
 mod phases;
 
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use longhaul_protocol::{Mode, ModeVisitor};
 use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::links::Links;
-use phases::ModeRun;
+use mode_run::ModeRun;
 
 /// What the `local` backend is told beside the scenario.
 pub struct LocalOptions {

@@ -220,6 +220,7 @@ impl<R: Replica + 'static> Host<R> {
         let now = this.now();
         while let Some(input) = batch.pop() {
             this.take(host, input, now)?;
+            this.slowness.pay();
             if !commands.is_empty() {
                 break;
             }

@@ -354,6 +354,58 @@ fn a_longer_link_a_lossy_link_and_a_slow_disk_show_in_what_depends_on_them() {
 }
 
 #[test]
+fn a_slow_replica_answers_later() {
+    let factor = 100.0;
+    let slow = fault(
+        300,
+        300,
+        FaultTarget::Leader,
+        FaultKind::SlowReplica { factor },
+    );
+    let mode = run_one(&broken("leader-follower:async", 700, vec![slow]));
+    let least = |records: &mut dyn Iterator<Item = &OperationRecord>| {
+        let at_leader = records.filter(|record| record.region == RegionIndex(0));
+        at_leader
+            .filter_map(|record| Some(record.completed_at?.since(record.intended_at)))
+            .min()
+            .expect("some were due")
+    };
+    let hit = mode.faults[0];
+    let before = history(&mode).iter();
+    let before = least(&mut before.filter(|record| record.completed_at < Some(hit.began_at)));
+    let during = due_after(&mode, hit.began_at);
+    let during = least(&mut during.filter(|record| record.intended_at < end_of(&hit)));
+    // What the leader computes for one operation is more than a hundredth of its latency in its
+    // own region, 100 us of which are the link's.
+    assert!(during > 2 * before, "{during:?} after {before:?}");
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_shows_in_the_versions_that_its_replica_gives() {
+    let by = "2s".parse().expect("it is a shift");
+    let jump = fault(300, 200, replica("b"), FaultKind::ClockJump { by });
+    let mode = run_one(&broken("eventual:lww", 600, vec![jump]));
+    let hit = mode.faults[0];
+    // A version's first part is a hybrid clock's reading: microseconds above 12 bits.
+    let reading = |record: &OperationRecord| version(record).map(|version| version.major >> 12);
+    let writes = || {
+        let writes = |record: &&OperationRecord| record.operation.kind() == OperationKind::Write;
+        history(&mode).iter().filter(writes)
+    };
+    let before = writes().filter(|record| record.completed_at < Some(hit.began_at));
+    let latest = before.filter_map(reading).max();
+    let during = writes().filter(|record| {
+        record.region == RegionIndex(1)
+            && record.sent_at > Some(hit.began_at)
+            && record.completed_at < hit.ended_at
+    });
+    let earliest = during.filter_map(reading).min();
+    // All hosts read one clock when they start, at most some milliseconds apart from each other.
+    let (latest, earliest) = latest.zip(earliest).expect("there were writes");
+    assert!(earliest >= latest + 1_990_000, "{earliest} after {latest}");
+}
+
+#[test]
 fn faults_that_outlast_the_run_are_torn_down_with_it() {
     let minute = 60_000;
     let faults = vec![

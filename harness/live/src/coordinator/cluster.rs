@@ -13,7 +13,7 @@ use longhaul_wan::clock::Clock;
 use longhaul_wan::delay_line::{DelayLine, Options};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::phases::{ModeRun, Paths};
+use super::mode_run::{ModeRun, Paths};
 use crate::agent::Agent;
 use crate::clients::ClientsSetup;
 use crate::conditions::LinkConditions;

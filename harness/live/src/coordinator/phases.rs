@@ -1,7 +1,6 @@
 //! One mode's run, phase by phase.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use longhaul_experiment::fault::FaultPlan;
@@ -10,25 +9,19 @@ use longhaul_experiment::record::{
     FaultRecord, Lateness, Leadership, LinkTraffic, LoadCalibration, ModeRecord, RegionRecord,
 };
 use longhaul_experiment::time::nanos;
-use longhaul_experiment::{
-    Contact, ModeSpec, OperationKind, OperationRecord, Path, ReplicaId, RunError, Scenario, Seed,
-    Time, Topology,
-};
+use longhaul_experiment::{Contact, OperationRecord, ReplicaId, RunError, Time};
 use longhaul_protocol::modes::paths;
 use longhaul_protocol::{Mode, Replica};
 use longhaul_wan::delay_line::ReleaseKind;
 
 use super::cluster::Cluster;
-use super::{LocalOptions, ModeOutcome, Phase, Progress, READY_WITHIN, calibration};
-use crate::links::Links;
+use super::mode_run::{ModeRun, Paths};
+use super::{ModeOutcome, Phase, Progress, READY_WITHIN, calibration};
 use crate::messages::{
     ClientsReport, FaultReport, FromAgent, LoadPlan, ProbePlan, ProbeSample, ToAgent,
 };
 use crate::processors::ProcessorTimes;
 use crate::traffic;
-
-/// The message patterns of the operations that are asked for.
-pub(super) type Paths = BTreeMap<OperationKind, Path>;
 
 /// Probes sent on each directed link, and the time between two.
 const PROBES: u32 = 40;
@@ -36,18 +29,6 @@ const PROBE_GAP: Duration = Duration::from_millis(5);
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-
-/// One mode's run.
-pub(super) struct ModeRun<'a> {
-    pub(super) spec: &'a ModeSpec,
-    pub(super) position: usize,
-    pub(super) scenario: &'a Arc<Scenario>,
-    pub(super) topology: &'a Arc<Topology>,
-    pub(super) seed: Seed,
-    pub(super) links: Links,
-    pub(super) probe_links: bool,
-    pub(super) options: &'a mut LocalOptions,
-}
 
 /// What the agents have told so far.
 #[derive(Default)]
