@@ -114,6 +114,8 @@ impl<R: Replica + Send + 'static> Conductor<R> {
     }
 
     fn take_step(&mut self, position: usize) {
+        // Whatever it does happens from now on.
+        let at = self.setup.gate.clock.now();
         let commands = self.setup.plan.take_step(position, self.leader);
         for command in &commands {
             self.carry_out(*command);
@@ -130,7 +132,7 @@ impl<R: Replica + Send + 'static> Conductor<R> {
                 number: step.number,
                 begins: step.edge == FaultEdge::Begin,
                 planned_at: step.at,
-                at: self.setup.gate.clock.now(),
+                at,
                 replica: self.setup.plan.hit(step.number),
             };
             let _ = self.setup.reports.send(FromAgent::Fault(report));

@@ -75,7 +75,8 @@ pub(crate) struct ReceivingEnd<R: Replica + 'static> {
     /// How many of the conditions hold for what was sent last.
     conditions_met: usize,
     condition: LinkCondition,
-    /// Frames that wait for the link to heal, with their bytes.
+    /// Frames that wait for the link to heal, with their bytes: at most what is sent until the
+    /// connection ends for want of a word.
     at_entrance: VecDeque<(usize, Delivery<R>)>,
     /// Frames of this connection that the precise thread holds.
     held: Arc<AtomicU32>,

@@ -122,6 +122,8 @@ struct Host<R: Replica> {
     outbox: OutboxOf<R>,
     log_directory: Option<PathBuf>,
     storage: Option<WriteAheadLog>,
+    /// The log of a life that has ended, whose writing thread may still have to end.
+    dead_storage: Option<WriteAheadLog>,
     recovered: Option<Recovered>,
     started: bool,
     /// Where replicas listen, by their ids.
@@ -181,6 +183,7 @@ impl<R: Replica + 'static> Host<R> {
             outbox: Outbox::new(log_directory.is_some()),
             log_directory,
             storage: None,
+            dead_storage: None,
             recovered: None,
             started: false,
             addresses: Vec::new(),

@@ -113,16 +113,19 @@ impl WriteAheadLog {
 
     /// Dies with its process: what is not safe yet is lost, and nothing more is reported.
     ///
-    /// Waits for a sync that the disk is carrying out.
-    pub fn kill(mut self) {
+    /// A sync that the disk is carrying out ends later: dropping the log waits for it, and the
+    /// directory must not be opened before.
+    pub fn kill(&mut self) {
         self.disk.kill();
-        self.close();
+        self.requests = None;
+        if let Some(writer) = &self.writer {
+            writer.thread().unpark();
+        }
     }
 
     fn close(&mut self) {
         self.requests = None;
         if let Some(writer) = self.writer.take() {
-            writer.thread().unpark();
             let _ = writer.join();
         }
     }

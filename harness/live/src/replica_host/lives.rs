@@ -82,7 +82,8 @@ impl<R: Replica + 'static> Host<R> {
         for session in std::mem::take(&mut self.sessions).into_values() {
             session.outbound.close();
         }
-        if let Some(storage) = self.storage.take() {
+        self.dead_storage = self.storage.take();
+        if let Some(storage) = &mut self.dead_storage {
             storage.kill();
         }
     }
@@ -92,6 +93,8 @@ impl<R: Replica + 'static> Host<R> {
         if self.replica.is_some() {
             return Ok(());
         }
+        // Waits for the sync that the disk was carrying out when the process died.
+        self.dead_storage = None;
         self.incarnation += 1;
         let recovered = match self.open_storage()? {
             Recovered::Nothing if self.storage.is_none() => Recovered::Lost,

@@ -117,7 +117,7 @@ fn what_was_not_safe_when_the_process_died_is_lost_and_not_reported() {
     let (reports, reported) = mpsc::channel();
     let delay = SyncDelay::default();
     let report = move |report| reports.send(report).unwrap();
-    let (log, _) = WriteAheadLog::open(directory.path(), delay.clone(), report).unwrap();
+    let (mut log, _) = WriteAheadLog::open(directory.path(), delay.clone(), report).unwrap();
     log.persist(PersistToken(1), vec![append("also safe")]);
     assert_eq!(reported.recv().unwrap().unwrap(), PersistToken(1));
     // Written, and waiting for a sync that takes a minute; the next waits for its turn.
@@ -126,6 +126,7 @@ fn what_was_not_safe_when_the_process_died_is_lost_and_not_reported() {
     thread::sleep(Duration::from_millis(20));
     log.persist(PersistToken(3), vec![append("waiting")]);
     log.kill();
+    drop(log);
     assert!(
         reported.recv().is_err(),
         "the thread has ended without a word"
