@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::model_arguments::{
+    LEADERLESS_EXAMPLES, LeaderlessArguments, PBS_EXAMPLES, PbsArguments,
+};
+
 /// A geo-replication latency benchmark: what a replicated write costs, and what is given up to
 /// make it cheaper.
 #[derive(Debug, Parser)]
@@ -32,6 +36,12 @@ pub enum Command {
     /// Follow one write of a mode hop by hop, against its floor.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArguments),
+    /// How stale partial quorums read: the register's replicas against the PBS model.
+    #[command(after_help = PBS_EXAMPLES)]
+    Pbs(PbsArguments),
+    /// How long a mode has no leader after its leader dies, over many seeds.
+    #[command(after_help = LEADERLESS_EXAMPLES)]
+    Leaderless(LeaderlessArguments),
     /// Measure what the model of virtual time needs to know of this machine.
     Calibrate(CalibrateArguments),
     /// Say what this machine can do: timers, priorities, namespaces, netem.

@@ -1,8 +1,11 @@
 //! Faults as scenario files write them, and checked against where and when they are to happen.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::duration::DurationText;
 use super::error::ScenarioError;
@@ -14,7 +17,7 @@ use crate::topology::Topology;
 /// A fault's table in a scenario file: its kind and the figure of its kind stand side by side.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FaultFields {
+struct FaultFields {
     at: DurationText,
     lasts: DurationText,
     target: TargetField,
@@ -36,11 +39,25 @@ enum TargetField {
     Known(FaultTarget),
 }
 
-impl TryFrom<FaultFields> for FaultFile {
-    type Error = String;
+impl<'de> Deserialize<'de> for FaultFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FaultFile, D::Error> {
+        // By a visitor, so that what is wrong with the figures is told with the table's line.
+        deserializer.deserialize_map(FaultVisitor)
+    }
+}
 
-    fn try_from(fields: FaultFields) -> Result<FaultFile, String> {
-        let kind = fields.take_kind()?;
+struct FaultVisitor;
+
+impl<'de> Visitor<'de> for FaultVisitor {
+    type Value = FaultFile;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a table with at, lasts, kind and target")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FaultFile, A::Error> {
+        let fields = FaultFields::deserialize(MapAccessDeserializer::new(map))?;
+        let kind = fields.take_kind().map_err(A::Error::custom)?;
         let TargetField::Known(target) = fields.target;
         Ok(FaultFile {
             at: fields.at,
