@@ -92,6 +92,7 @@ pub(crate) fn mode(name: &str, regions: &[&[(OperationKind, KindRecord)]]) -> Mo
             .map(|kind| (kind, majority.clone()))
             .collect(),
         leaders: Vec::new(),
+        faults: Vec::new(),
         window_start: Time::from_millis(1000),
         window: Duration::from_secs(10),
         regions: regions.iter().enumerate().map(region).collect(),

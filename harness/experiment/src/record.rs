@@ -68,6 +68,7 @@ impl RunRecord {
             mode: mode.mode.clone(),
             paths: mode.paths.clone(),
             leaders: mode.leaders.clone(),
+            faults: mode.faults.clone(),
             window_start: mode.window_start,
             window: mode.window,
             regions: mode.regions.clone(),
@@ -253,6 +254,10 @@ pub struct ModeRecord {
     pub paths: BTreeMap<OperationKind, Path>,
     /// Who led, from when: empty for modes without a leader.
     pub leaders: Vec<Leadership>,
+    /// When the scenario's faults really happened, in its order; those that did not begin are
+    /// missing.
+    #[serde(default)]
+    pub faults: Vec<FaultRecord>,
     /// When the measured window began.
     pub window_start: Time,
     /// How long it was; shorter than asked after an interrupt.
@@ -268,6 +273,20 @@ pub struct ModeRecord {
     pub warnings: Vec<String>,
     /// Every operation due in the window, when asked for.
     pub history: Option<Vec<OperationRecord>>,
+}
+
+/// When a fault really happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultRecord {
+    /// The fault's position in the scenario, from 0.
+    pub number: usize,
+    /// The replica that it hit, if its target stands for one: of the leader, whoever led then.
+    pub replica: Option<ReplicaId>,
+    /// When it began.
+    pub began_at: Time,
+    /// When it ended, of a crash: when the replica had read its storage back; `None`: not before
+    /// the run did.
+    pub ended_at: Option<Time>,
 }
 
 /// A leader as its followers learned of it.

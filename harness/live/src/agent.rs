@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::LocalSet;
 
 use crate::clients::{self, ClientsSetup};
-use crate::delivery::{ClientInput, ReplicaInput};
+use crate::delivery::{ClientInput, HostCommand, ReplicaInput, ReplicaMailbox};
 use crate::messages::ToAgent;
 use crate::replica_host::{self, ReplicaSetup};
 
@@ -22,7 +22,7 @@ const CLIENTS_PRIORITY: u8 = 10;
 
 /// The threads of a region. Dropping it stops and joins them.
 pub(crate) struct Agent<R: Replica> {
-    replica: Option<UnboundedSender<ReplicaInput<R>>>,
+    replica: Option<ReplicaMailbox<R>>,
     clients: Option<UnboundedSender<ClientInput>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -35,7 +35,7 @@ impl<R: Replica + Send + 'static> Agent<R> {
     /// The system starts no more threads.
     pub(crate) fn start<M: Mode<Replica = R>>(
         region: &str,
-        replica: Option<(UnboundedSender<ReplicaInput<R>>, ReplicaSetup<M>)>,
+        replica: Option<(ReplicaMailbox<R>, ReplicaSetup<M>)>,
         clients: Option<(UnboundedSender<ClientInput>, ClientsSetup<R>)>,
     ) -> io::Result<Agent<R>> {
         let mut agent = Agent {
@@ -64,9 +64,7 @@ impl<R: Replica + Send + 'static> Agent<R> {
 
     /// Passes an order on to the region's threads.
     pub(crate) fn order(&self, order: ToAgent) {
-        if let Some(replica) = &self.replica {
-            let _ = replica.send(ReplicaInput::Order(order.clone()));
-        }
+        self.order_replica(order.clone());
         self.order_clients(order);
     }
 
@@ -80,19 +78,26 @@ impl<R: Replica + Send + 'static> Agent<R> {
     /// Passes an order on to the region's replica alone.
     pub(crate) fn order_replica(&self, order: ToAgent) {
         if let Some(replica) = &self.replica {
-            let _ = replica.send(ReplicaInput::Order(order));
+            let _ = replica.inputs.send(ReplicaInput::Order(order));
+        }
+    }
+}
+
+impl<R: Replica> Agent<R> {
+    /// Ends the region's threads, whatever waits in their mailboxes.
+    pub(crate) fn stop(&self) {
+        if let Some(replica) = &self.replica {
+            let _ = replica.commands.send(HostCommand::Stop);
+        }
+        if let Some(clients) = &self.clients {
+            let _ = clients.send(ClientInput::Order(ToAgent::Stop));
         }
     }
 }
 
 impl<R: Replica> Drop for Agent<R> {
     fn drop(&mut self) {
-        if let Some(clients) = self.clients.take() {
-            let _ = clients.send(ClientInput::Order(ToAgent::Stop));
-        }
-        if let Some(replica) = self.replica.take() {
-            let _ = replica.send(ReplicaInput::Order(ToAgent::Stop));
-        }
+        self.stop();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so on standard error.
             let _ = thread.join();

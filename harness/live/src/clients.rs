@@ -1,7 +1,9 @@
 //! The clients of a region: a thread with connections to the replicas that they ask.
 
+mod connections;
+
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,19 +13,18 @@ use std::time::Duration;
 use longhaul_experiment::time::nanos;
 use longhaul_experiment::workload::{Arrivals, OperationSource, Schedule, ScheduleFor, ValueMaker};
 use longhaul_experiment::{
-    ClientId, Contact, LinkId, OperationKind, RegionIndex, ReplicaId, Scenario, Seed, Time,
+    ClientId, Contact, OperationKind, RegionIndex, ReplicaId, Scenario, Seed, Time,
 };
 use longhaul_protocol::Replica;
 use longhaul_protocol::client::{ClientCore, ClientSend, ClientSettings, ClosedLoop};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::delivery::{ClientInput, Delivery};
-use crate::links::Links;
 use crate::messages::{ClientsReport, FromAgent, LoadPlan, ProbePlan, ProbeSample, ToAgent};
-use crate::receiving_end::{Gate, ReceivingEnd, read_frames};
-use crate::traffic::{Sender, Traffic};
-use crate::transport::{Inbound, Outbound, Received, dial};
-use crate::wire::{ClientFrame, Hello, ReplyFrame};
+use crate::receiving_end::Gate;
+use crate::traffic::Traffic;
+use crate::wire::ClientFrame;
+use connections::{Connections, Key};
 
 /// How often operations without an answer are looked for: they may be given up that much late.
 const TICK: Duration = Duration::from_millis(50);
@@ -39,7 +40,6 @@ pub(crate) struct ClientsSetup<R: Replica> {
     pub(crate) position: usize,
     /// Whom they ask for each kind of operation.
     pub(crate) contacts: Vec<(OperationKind, Contact)>,
-    pub(crate) links: Links,
     pub(crate) gate: Gate<R>,
     pub(crate) inputs: UnboundedReceiver<ClientInput>,
     pub(crate) reports: UnboundedSender<FromAgent>,
@@ -76,13 +76,10 @@ struct Clients<R: Replica> {
     region: RegionIndex,
     contacts: Vec<(OperationKind, Contact)>,
     sessions: Vec<ClientId>,
-    links: Links,
     gate: Gate<R>,
     reports: UnboundedSender<FromAgent>,
     addresses: Vec<SocketAddr>,
-    connections: BTreeMap<(usize, ReplicaId), Outbound>,
-    /// What waits for a connection that is being dialled.
-    dialling: BTreeMap<(usize, ReplicaId), Vec<ClientSend>>,
+    connections: Connections,
     core: Option<ClientCore>,
     load: Option<LoadPlan>,
     /// Tells the schedule that no further operation is due.
@@ -104,12 +101,10 @@ impl<R: Replica + 'static> Clients<R> {
             region,
             contacts: setup.contacts,
             sessions: (first..first + per_region).map(ClientId).collect(),
-            links: setup.links,
             gate: setup.gate,
             reports: setup.reports,
             addresses: Vec::new(),
-            connections: BTreeMap::new(),
-            dialling: BTreeMap::new(),
+            connections: Connections::default(),
             core: None,
             load: None,
             cut: Arc::default(),
@@ -141,6 +136,8 @@ impl<R: Replica + 'static> Clients<R> {
                         core.on_reply(now, operation, outcome, sends);
                     }
                 }
+                ClientInput::ConnectionEnded { key, number } => this.connection_ended(key, number),
+                ClientInput::GiveUp { key, attempt } => this.give_up(key, attempt),
                 ClientInput::Tick => {
                     if let Some(core) = core {
                         core.on_tick(now, sends);
@@ -160,7 +157,7 @@ impl<R: Replica + 'static> Clients<R> {
                 }
             }
         }
-        Clients::write(clients, &mut this)?;
+        this.write(clients)?;
         this.report_if_drained(now);
         Ok(going_on)
     }
@@ -176,7 +173,7 @@ impl<R: Replica + 'static> Clients<R> {
                 this.addresses = addresses;
                 for to in this.first_contacts() {
                     for session in 0..this.sessions.len() {
-                        Clients::begin_dialling(clients, this, session, to);
+                        this.begin_dialling(clients, (session, to));
                     }
                 }
             }
@@ -192,8 +189,12 @@ impl<R: Replica + 'static> Clients<R> {
                     load.drained_by = now;
                 }
             }
+            ToAgent::EndConnections { a, b } => this.end_connections((a, b)),
+            ToAgent::RestoreConnections { a, b, ready_at } => {
+                this.restore_connections(clients, (a, b), ready_at);
+            }
             ToAgent::Stop => return false,
-            ToAgent::Start | ToAgent::Emulate(_) | ToAgent::Pause(_) => {}
+            ToAgent::Start | ToAgent::Emulate(_) => {}
         }
         true
     }
@@ -298,16 +299,11 @@ impl<R: Replica + 'static> Clients<R> {
 
     fn send_probes(&mut self, now: Time) -> Result<(), String> {
         // One session is enough: all take the same link.
-        let targets: BTreeSet<(usize, ReplicaId)> = self
-            .connections
-            .keys()
-            .copied()
-            .filter(|&(session, _)| session == 0)
-            .collect();
+        let targets: Vec<Key> = self.connections.of_session(0).collect();
         for key in targets {
             self.push(key, now, &ClientFrame::Probe)?;
         }
-        self.connections.values().for_each(Outbound::flush);
+        self.connections.flush();
         if let Some(plan) = &mut self.probes_left {
             plan.count = plan.count.saturating_sub(1);
             if plan.count > 0 {
@@ -317,143 +313,4 @@ impl<R: Replica + 'static> Clients<R> {
         }
         Ok(())
     }
-
-    /// Writes what the batch caused.
-    fn write(clients: &Rc<RefCell<Clients<R>>>, this: &mut Clients<R>) -> Result<(), String> {
-        if this.sends.is_empty() {
-            return Ok(());
-        }
-        let now = this.gate.clock.now();
-        let mut sends = std::mem::take(&mut this.sends);
-        for send in sends.drain(..) {
-            let key = (send.session, send.to);
-            if this.connections.contains_key(&key) {
-                this.push(key, now, &ClientFrame::Request(send.request))?;
-            } else {
-                Clients::begin_dialling(clients, this, send.session, send.to);
-                this.dialling.entry(key).or_default().push(send);
-            }
-        }
-        this.sends = sends;
-        this.connections.values().for_each(Outbound::flush);
-        Ok(())
-    }
-
-    fn push(
-        &mut self,
-        key: (usize, ReplicaId),
-        now: Time,
-        frame: &ClientFrame,
-    ) -> Result<(), String> {
-        let Some(outbound) = self.connections.get(&key) else {
-            return Ok(());
-        };
-        let bytes = outbound
-            .push(now, frame)
-            .map_err(|why| format!("to {}: {why}", key.1))?;
-        let to = self.scenario.topology.region_of(key.1);
-        self.traffic.sent(
-            LinkId {
-                from: self.region,
-                to,
-            },
-            Sender::Client,
-            now,
-            bytes,
-        );
-        Ok(())
-    }
-
-    fn begin_dialling(
-        clients: &Rc<RefCell<Clients<R>>>,
-        this: &mut Clients<R>,
-        session: usize,
-        to: ReplicaId,
-    ) {
-        if this.dialling.contains_key(&(session, to)) {
-            return;
-        }
-        this.dialling.insert((session, to), Vec::new());
-        let address = this.addresses[to.index()];
-        let connecting = connect(Rc::clone(clients), session, to, address);
-        tokio::task::spawn_local(connecting);
-    }
-
-    fn connected(
-        clients: &Rc<RefCell<Clients<R>>>,
-        key: (usize, ReplicaId),
-        outbound: Outbound,
-    ) -> Result<ReceivingEnd<R>, String> {
-        let mut this = clients.borrow_mut();
-        let client = this.sessions[key.0];
-        let now = this.gate.clock.now();
-        let hello = Hello::Client {
-            client,
-            region: this.region,
-        };
-        outbound.push(now, &hello).map_err(|why| why.to_string())?;
-        outbound.flush();
-        this.connections.insert(key, outbound);
-        let waiting = this.dialling.remove(&key).unwrap_or_default();
-        this.sends.extend(waiting);
-        Clients::write(clients, &mut this)?;
-        if this.core.is_none() && this.dialling.is_empty() {
-            let _ = this.reports.send(FromAgent::ClientsConnected);
-        }
-        let link = LinkId {
-            from: this.scenario.topology.region_of(key.1),
-            to: this.region,
-        };
-        let core = this.links.core(link, 2 << 32 | u64::from(client.0));
-        Ok(ReceivingEnd::new(link, core, this.gate.clone()))
-    }
-}
-
-async fn connect<R: Replica + 'static>(
-    clients: Rc<RefCell<Clients<R>>>,
-    session: usize,
-    to: ReplicaId,
-    address: SocketAddr,
-) {
-    let key = (session, to);
-    let connected = match dial(address).await {
-        Ok((inbound, outbound)) => {
-            Clients::connected(&clients, key, outbound).map(|receiving| (inbound, receiving))
-        }
-        Err(why) => Err(format!("cannot connect to replica {to}: {why}")),
-    };
-    match connected {
-        Ok((mut inbound, mut receiving)) => {
-            let position = clients.borrow().position;
-            read_replies(&mut inbound, &mut receiving, position).await;
-            clients.borrow_mut().connections.remove(&key);
-        }
-        Err(why) => {
-            let _ = clients.borrow().reports.send(FromAgent::Failed(why));
-        }
-    }
-}
-
-async fn read_replies<R: Replica + 'static>(
-    inbound: &mut Inbound,
-    receiving: &mut ReceivingEnd<R>,
-    position: usize,
-) {
-    read_frames(inbound, receiving, |receiving, frame| {
-        let Received {
-            sent_at,
-            bytes,
-            message,
-        } = frame;
-        match message {
-            ReplyFrame::Reply { operation, outcome } => {
-                let input = ClientInput::Reply { operation, outcome };
-                receiving.admit(sent_at, bytes, Delivery::Clients(position, input));
-            }
-            ReplyFrame::Probe => receiving.admit_probe(sent_at, bytes, |sample| {
-                Delivery::Clients(position, ClientInput::Probe { sent_at, sample })
-            }),
-        }
-    })
-    .await;
 }

@@ -2,23 +2,25 @@
 
 mod calibration;
 mod cluster;
+mod mode_run;
 mod phases;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use longhaul_experiment::fault::FaultPlan;
 use longhaul_experiment::record::{
     BackendKind, Calibration, ModeFailure, ModeRecord, RECORD_VERSION, RunRecord,
 };
-use longhaul_experiment::{Backend, ModeSpec, RunError, Scenario, Seed};
+use longhaul_experiment::{Backend, ModeSpec, RunError, Scenario, Seed, Time};
 use longhaul_protocol::modes::{self, with_mode};
 use longhaul_protocol::{Mode, ModeVisitor};
 
 use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::links::Links;
-use phases::ModeRun;
+use mode_run::ModeRun;
 
 /// What the `local` backend is told beside the scenario.
 pub struct LocalOptions {
@@ -77,7 +79,8 @@ impl LocalBackend {
 
 impl Backend for LocalBackend {
     fn run(&mut self, scenario: &Scenario, seed: Seed) -> Result<RunRecord, RunError> {
-        cluster::check_supported(scenario)?;
+        // Every kind of fault can happen here, but not to everything.
+        FaultPlan::new(&scenario.faults, &scenario.topology, Time::ZERO)?;
         modes::check(scenario)?;
         let environment =
             environment::describe(&self.options.longhaul_version, self.options.command.clone());

@@ -1,13 +1,14 @@
 //! What the precise thread delivers, and to whom.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 
+use longhaul_experiment::fault::FaultCommand;
 use longhaul_experiment::workload::PlannedOperation;
-use longhaul_experiment::{OperationId, Outcome, ReplicaId, Time};
+use longhaul_experiment::{ClientId, LinkId, OperationId, Outcome, ReplicaId, Time};
 use longhaul_protocol::{Replica, Request};
 use longhaul_wan::delay_line::{DelayLine, Release, Sink};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::messages::{ProbeSample, ToAgent};
 use crate::storage::Persisted;
@@ -33,7 +34,28 @@ pub(crate) enum ReplicaInput<R: Replica> {
         setting: u64,
     },
     /// The storage's report.
-    Persisted(Persisted),
+    Persisted {
+        /// Of which life of the replica.
+        incarnation: u32,
+        /// What it reports.
+        report: Persisted,
+    },
+    /// The end of a connection epoch, as a peer ended it.
+    PeerEnded {
+        /// The peer.
+        peer: ReplicaId,
+        /// The epoch.
+        epoch: u64,
+    },
+    /// The time to dial a peer that is not connected.
+    Dial(ReplicaId),
+    /// The end of a client's connection.
+    ClientEnded {
+        /// The client.
+        client: ClientId,
+        /// Which of its connections.
+        connection: u64,
+    },
     /// A link's probe.
     Probe {
         /// When it was sent.
@@ -41,7 +63,7 @@ pub(crate) enum ReplicaInput<R: Replica> {
         /// What is known of it.
         sample: ProbeSample,
         /// Whose probe it is, if it wants an answer.
-        client: Option<longhaul_experiment::ClientId>,
+        client: Option<ClientId>,
     },
     /// The time to send a probe on every link.
     SendProbe,
@@ -59,6 +81,20 @@ pub(crate) enum ClientInput {
         operation: OperationId,
         /// How it ended.
         outcome: Outcome,
+    },
+    /// The end of a connection, as the replica ended it.
+    ConnectionEnded {
+        /// The position of the session whose connection it was, and the replica.
+        key: (usize, ReplicaId),
+        /// Which of the connections between them.
+        number: u64,
+    },
+    /// The time at which waiting for a connection that cannot come up takes too long.
+    GiveUp {
+        /// The position of the session whose connection it is, and the replica.
+        key: (usize, ReplicaId),
+        /// Which attempt to connect.
+        attempt: u64,
     },
     /// The time to look for operations without an answer.
     Tick,
@@ -81,6 +117,34 @@ pub(crate) enum Delivery<R: Replica> {
     Replica(ReplicaId, ReplicaInput<R>),
     /// For the clients at a position of the topology's client regions.
     Clients(usize, ClientInput),
+    /// For whoever carries the faults out.
+    Faults(Cue),
+}
+
+/// What a replica's thread does before anything that waits in its mailbox.
+pub(crate) enum HostCommand {
+    /// A fault's beginning or end does something to the replica.
+    Suffer(FaultCommand),
+    /// The run ends.
+    Stop,
+}
+
+/// What is to be done about faults.
+pub(crate) enum Cue {
+    /// The step at this position of the plan is due.
+    Step(usize),
+    /// A link has been cut for the time after which connections over it end, unless it healed
+    /// since.
+    Silence {
+        /// The link.
+        link: LinkId,
+        /// When it was cut.
+        cut_at: Time,
+    },
+    /// Whoever leads now.
+    Leader(ReplicaId),
+    /// The run ends.
+    Stop,
 }
 
 /// A delivery, and the count of its connection's held frames.
@@ -101,11 +165,46 @@ impl<R: Replica> From<Delivery<R>> for Delayed<R> {
 /// The precise thread of a run.
 pub(crate) type PreciseLine<R> = DelayLine<Delayed<R>>;
 
+/// A replica's mailbox.
+pub(crate) struct ReplicaMailbox<R: Replica> {
+    pub(crate) inputs: UnboundedSender<ReplicaInput<R>>,
+    pub(crate) commands: UnboundedSender<HostCommand>,
+}
+
+/// The other end of a replica's mailbox.
+pub(crate) struct ReplicaMail<R: Replica> {
+    pub(crate) inputs: UnboundedReceiver<ReplicaInput<R>>,
+    pub(crate) commands: UnboundedReceiver<HostCommand>,
+}
+
+impl<R: Replica> ReplicaMailbox<R> {
+    /// Returns a mailbox and its other end.
+    pub(crate) fn new() -> (ReplicaMailbox<R>, ReplicaMail<R>) {
+        let (inputs, inputs_received) = unbounded_channel();
+        let (commands, commands_received) = unbounded_channel();
+        let mail = ReplicaMail {
+            inputs: inputs_received,
+            commands: commands_received,
+        };
+        (ReplicaMailbox { inputs, commands }, mail)
+    }
+}
+
+impl<R: Replica> Clone for ReplicaMailbox<R> {
+    fn clone(&self) -> ReplicaMailbox<R> {
+        ReplicaMailbox {
+            inputs: self.inputs.clone(),
+            commands: self.commands.clone(),
+        }
+    }
+}
+
 /// Everyone's mailbox. Mailboxes are bounded by what clients may have in flight and by the
 /// replication windows of the modes.
 pub(crate) struct Mailboxes<R: Replica> {
-    pub(crate) replicas: Vec<UnboundedSender<ReplicaInput<R>>>,
+    pub(crate) replicas: Vec<ReplicaMailbox<R>>,
     pub(crate) clients: Vec<UnboundedSender<ClientInput>>,
+    pub(crate) faults: mpsc::Sender<Cue>,
 }
 
 impl<R: Replica> Clone for Mailboxes<R> {
@@ -113,6 +212,7 @@ impl<R: Replica> Clone for Mailboxes<R> {
         Mailboxes {
             replicas: self.replicas.clone(),
             clients: self.clients.clone(),
+            faults: self.faults.clone(),
         }
     }
 }
@@ -122,10 +222,13 @@ impl<R: Replica> Mailboxes<R> {
     pub(crate) fn deliver(&self, delivery: Delivery<R>) {
         match delivery {
             Delivery::Replica(replica, input) => {
-                let _ = self.replicas[replica.index()].send(input);
+                let _ = self.replicas[replica.index()].inputs.send(input);
             }
             Delivery::Clients(position, input) => {
                 let _ = self.clients[position].send(input);
+            }
+            Delivery::Faults(cue) => {
+                let _ = self.faults.send(cue);
             }
         }
     }

@@ -4,16 +4,19 @@
 //! has a thread for its replica (`replica_host`) and one for its clients (`clients`). They talk
 //! over [`transport`]; what arrives passes the emulated link (`receiving_end`) and waits on the precise
 //! thread until its time has come (`delivery`). Replicas keep what they persist in [`storage`].
+//! A scenario's faults are made to happen by a thread of their own (`faults`), on links through
+//! their `conditions`.
 
 pub mod storage;
 pub mod transport;
 
 mod agent;
-
 mod clients;
+mod conditions;
 mod coordinator;
 mod delivery;
 mod environment;
+mod faults;
 mod interrupt;
 mod links;
 mod messages;

@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 
 use longhaul_experiment::histogram::Histogram;
 use longhaul_experiment::record::{LinkTraffic, RegionRecord};
-use longhaul_experiment::{LinkId, OperationRecord, ReplicaId, Time};
+use longhaul_experiment::{LinkId, OperationRecord, RegionIndex, ReplicaId, Time};
 use serde::{Deserialize, Serialize};
 
-/// From the coordinator to an agent, in this order.
+/// From the coordinator to an agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum ToAgent {
     /// Connect to the replicas, which listen at these addresses, in the order of their ids.
@@ -25,8 +25,22 @@ pub(crate) enum ToAgent {
     Load(LoadPlan),
     /// End the load now.
     Cut,
-    /// Deliver nothing to the replica until this instant.
-    Pause(Time),
+    /// Connections between two regions end now and stay down. `a` may be `b`.
+    EndConnections {
+        /// The lower region.
+        a: RegionIndex,
+        /// The higher one.
+        b: RegionIndex,
+    },
+    /// Connections between two regions may come up again.
+    RestoreConnections {
+        /// The lower region.
+        a: RegionIndex,
+        /// The higher one.
+        b: RegionIndex,
+        /// Not before.
+        ready_at: Time,
+    },
     /// End.
     Stop,
 }
@@ -80,12 +94,29 @@ pub(crate) enum FromAgent {
         /// Who leads.
         leader: Option<ReplicaId>,
     },
+    /// A fault began or ended here.
+    Fault(FaultReport),
     /// The region's clients are done.
     Finished(Box<ClientsReport>),
     /// The replica has ended.
     Stopped(ReplicaReport),
     /// Something failed; the run cannot go on.
     Failed(String),
+}
+
+/// What a fault's beginning or end did, and when.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct FaultReport {
+    /// The fault's position in the scenario.
+    pub(crate) number: usize,
+    /// Whether it is the beginning; else the end.
+    pub(crate) begins: bool,
+    /// When it was to be.
+    pub(crate) planned_at: Time,
+    /// When it was.
+    pub(crate) at: Time,
+    /// The replica that it was done to, if it was one.
+    pub(crate) replica: Option<ReplicaId>,
 }
 
 /// What the clients of a region leave.

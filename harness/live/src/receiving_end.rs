@@ -1,11 +1,14 @@
 //! The receiving end of a link: decides when what arrived is let through, and sees to it.
 //!
 //! A frame carries its logical send time, so the time that loopback and the scheduler took lies
-//! within the emulated delay and only the precise thread's lateness is added to it.
+//! within the emulated delay and only the precise thread's lateness is added to it. What faults do
+//! to the link holds for frames by their send time, too.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use longhaul_experiment::fault::faulted_link;
 use longhaul_experiment::{LinkId, Time};
 use longhaul_protocol::Replica;
 use longhaul_wan::clock::Clock;
@@ -13,9 +16,11 @@ use longhaul_wan::delay_line::QueueId;
 use longhaul_wan::link::{LinkCore, Verdict};
 use serde::de::DeserializeOwned;
 
+use crate::conditions::{Followed, LinkCondition, LinkConditions};
 use crate::delivery::{Delayed, Delivery, Mailboxes, PreciseLine};
+use crate::links::Links;
 use crate::messages::ProbeSample;
-use crate::transport::{Inbound, Received};
+use crate::transport::{Inbound, Outbound, Received};
 
 /// The instant from which frames are delayed; before it, they pass at once.
 #[derive(Clone, Debug)]
@@ -32,7 +37,7 @@ impl EmulatedFrom {
         self.0.store(at.as_nanos(), Ordering::Release);
     }
 
-    fn covers(&self, sent_at: Time) -> bool {
+    pub(crate) fn covers(&self, sent_at: Time) -> bool {
         sent_at.as_nanos() >= self.0.load(Ordering::Acquire)
     }
 }
@@ -43,6 +48,8 @@ pub(crate) struct Gate<R: Replica> {
     pub(crate) line: PreciseLine<R>,
     pub(crate) mailboxes: Mailboxes<R>,
     pub(crate) emulated_from: EmulatedFrom,
+    pub(crate) links: Links,
+    pub(crate) conditions: LinkConditions,
 }
 
 impl<R: Replica> Clone for Gate<R> {
@@ -52,6 +59,8 @@ impl<R: Replica> Clone for Gate<R> {
             line: self.line.clone(),
             mailboxes: self.mailboxes.clone(),
             emulated_from: self.emulated_from.clone(),
+            links: self.links.clone(),
+            conditions: self.conditions.clone(),
         }
     }
 }
@@ -62,6 +71,13 @@ pub(crate) struct ReceivingEnd<R: Replica + 'static> {
     core: LinkCore,
     gate: Gate<R>,
     queue: QueueId,
+    conditions: Followed,
+    /// How many of the conditions hold for what was sent last.
+    conditions_met: usize,
+    condition: LinkCondition,
+    /// Frames that wait for the link to heal, with their bytes: at most what is sent until the
+    /// connection ends for want of a word.
+    at_entrance: VecDeque<(usize, Delivery<R>)>,
     /// Frames of this connection that the precise thread holds.
     held: Arc<AtomicU32>,
     /// What is handed to the precise thread with the next [`ReceivingEnd::flush`].
@@ -69,32 +85,41 @@ pub(crate) struct ReceivingEnd<R: Replica + 'static> {
 }
 
 impl<R: Replica + 'static> ReceivingEnd<R> {
-    pub(crate) fn new(link: LinkId, core: LinkCore, gate: Gate<R>) -> ReceivingEnd<R> {
-        let queue = gate.line.open_queue();
+    /// Returns the end of a connection over a link; `connection` tells its random draws apart.
+    pub(crate) fn new(link: LinkId, connection: u64, gate: Gate<R>) -> ReceivingEnd<R> {
         ReceivingEnd {
             link,
-            core,
-            gate,
-            queue,
+            core: gate.links.core(link, connection),
+            queue: gate.line.open_queue(),
+            conditions: gate.conditions.follow(link),
+            conditions_met: 0,
+            condition: LinkCondition::default(),
+            at_entrance: VecDeque::new(),
             held: Arc::default(),
             batch: Vec::new(),
+            gate,
         }
     }
 
     /// Lets a frame through when its time has come.
     pub(crate) fn admit(&mut self, sent_at: Time, bytes: usize, delivery: Delivery<R>) {
-        let due = self.due(sent_at, bytes);
-        self.deliver_at(due, delivery);
+        match self.verdict(sent_at, bytes) {
+            Verdict::Deliver(due) => self.deliver_at(due, delivery),
+            Verdict::Held => self.at_entrance.push_back((bytes, delivery)),
+        }
     }
 
-    /// As [`ReceivingEnd::admit`], for a probe: `delivery` gets what the link core asked for.
+    /// As [`ReceivingEnd::admit`], for a probe: `delivery` gets what the link core asked for. A
+    /// cut link has no delay, and lets no probe through.
     pub(crate) fn admit_probe(
         &mut self,
         sent_at: Time,
         bytes: usize,
         delivery: impl FnOnce(ProbeSample) -> Delivery<R>,
     ) {
-        let due = self.due(sent_at, bytes);
+        let Verdict::Deliver(due) = self.verdict(sent_at, bytes) else {
+            return;
+        };
         let asked_ns = due.since(sent_at).as_nanos() as u64;
         let sample = ProbeSample {
             link: self.link,
@@ -104,14 +129,62 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
         self.deliver_at(due, delivery(sample));
     }
 
-    fn due(&mut self, sent_at: Time, bytes: usize) -> Time {
+    /// Lets the news through that the other end closed the connection, after all that it sent:
+    /// one one-way delay from now.
+    fn admit_end(&mut self, delivery: Delivery<R>) {
+        self.admit(self.gate.clock.now(), 0, delivery);
+        self.flush();
+    }
+
+    fn verdict(&mut self, sent_at: Time, bytes: usize) -> Verdict {
+        self.meet_conditions(sent_at);
         if !self.gate.emulated_from.covers(sent_at) {
-            return sent_at;
+            return Verdict::Deliver(sent_at);
         }
-        match self.core.send(sent_at, bytes) {
-            Verdict::Deliver(due) => due,
-            Verdict::Held => Time::MAX,
+        self.core.send(sent_at, bytes)
+    }
+
+    /// Makes the link what it is for frames sent at an instant.
+    fn meet_conditions(&mut self, at: Time) {
+        loop {
+            let next = self.conditions.borrow().get(self.conditions_met).copied();
+            let Some(next) = next.filter(|next| next.from <= at) else {
+                return;
+            };
+            self.conditions_met += 1;
+            self.meet(next);
         }
+    }
+
+    fn meet(&mut self, next: LinkCondition) {
+        let before = std::mem::replace(&mut self.condition, next);
+        if (next.added, next.loss) != (before.added, before.loss) {
+            let links = &self.gate.links;
+            let faulted = faulted_link(links.link(self.link), next.added, next.loss);
+            let round_trip = links.round_trip(self.link.from, self.link.to) + next.added;
+            let mut core = self.core.clone();
+            core.set_link(&faulted);
+            self.core = core.with_round_trip(round_trip);
+        }
+        if next.is_cut && !before.is_cut {
+            self.core.partition(next.from, Time::MAX);
+        }
+        if before.is_cut && !next.is_cut {
+            self.core.heal();
+            for (bytes, delivery) in std::mem::take(&mut self.at_entrance) {
+                if let Verdict::Deliver(due) = self.core.send(next.from, bytes) {
+                    self.deliver_at(due, delivery);
+                }
+            }
+        }
+    }
+
+    /// Waits for the link's next condition and meets it.
+    async fn follow_conditions(&mut self) {
+        // The sender lives as long as the gate.
+        let _ = self.conditions.changed().await;
+        self.meet_conditions(self.gate.clock.now());
+        self.flush();
     }
 
     /// At once, unless its time is still to come or frames before it are still held.
@@ -136,13 +209,52 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
     }
 }
 
-/// Reads a connection until it ends or sends what is no frame; `admit` takes each frame.
-pub(crate) async fn read_frames<R: Replica + 'static, T: DeserializeOwned>(
+/// A connection to be read.
+pub(crate) struct Reading<R: Replica + 'static> {
+    pub(crate) inbound: Inbound,
+    /// The same connection's writing half: closing it ends the reading.
+    pub(crate) outbound: Outbound,
+    pub(crate) receiving: ReceivingEnd<R>,
+    /// What is delivered when the other side has ended it: whoever takes it is to close it.
+    pub(crate) ended: Delivery<R>,
+}
+
+impl<R: Replica + 'static> Reading<R> {
+    /// Reads frames until this side closes the connection; `admit` takes each.
+    ///
+    /// When the other side ends it, or sends what is no frame, that is news one one-way delay
+    /// later, after all that came before.
+    pub(crate) async fn run<T: DeserializeOwned>(
+        self,
+        admit: impl FnMut(&mut ReceivingEnd<R>, Received<T>),
+    ) {
+        let Reading {
+            mut inbound,
+            outbound,
+            mut receiving,
+            ended,
+        } = self;
+        let reading = async {
+            read_frames(&mut inbound, &mut receiving, admit).await;
+            receiving.admit_end(ended);
+            loop {
+                receiving.follow_conditions().await;
+            }
+        };
+        tokio::select! {
+            () = reading => {}
+            () = outbound.closed() => {}
+        }
+    }
+}
+
+async fn read_frames<R: Replica + 'static, T: DeserializeOwned>(
     inbound: &mut Inbound,
     receiving: &mut ReceivingEnd<R>,
     mut admit: impl FnMut(&mut ReceivingEnd<R>, Received<T>),
 ) {
-    while let Ok(true) = inbound.fill().await {
+    loop {
+        // Frames may have come together with the hello before them.
         loop {
             match inbound.next_frame() {
                 Ok(Some(frame)) => admit(receiving, frame),
@@ -151,6 +263,14 @@ pub(crate) async fn read_frames<R: Replica + 'static, T: DeserializeOwned>(
             }
         }
         receiving.flush();
+        tokio::select! {
+            filled = inbound.fill() => {
+                if !filled.is_ok_and(|is_open| is_open) {
+                    return;
+                }
+            }
+            () = receiving.follow_conditions() => {}
+        }
     }
 }
 

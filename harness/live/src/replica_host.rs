@@ -1,42 +1,48 @@
 //! A replica's thread: takes what arrives, calls the replica, carries out its effects.
 
 mod effects;
+mod lives;
 mod peers;
+mod sessions;
+mod slowness;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use longhaul_experiment::fault::ClockShift;
 use longhaul_experiment::time::nanos;
 use longhaul_experiment::{
     ClientId, LinkId, Now, RegionIndex, ReplicaId, Time, Topology, WallTime,
 };
 use longhaul_protocol::replica::OutboxOf;
-use longhaul_protocol::{Mode, Outbox, PeerState, Recovered, Replica};
+use longhaul_protocol::{Member, Mode, Outbox, PeerState, Recovered, Replica};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use crate::delivery::{Delivery, ReplicaInput};
-use crate::links::Links;
+use crate::delivery::{Delivery, HostCommand, ReplicaInput, ReplicaMail};
 use crate::messages::{FromAgent, ProbePlan, ProbeSample, ReplicaReport, ToAgent};
 use crate::receiving_end::Gate;
-use crate::storage::WriteAheadLog;
+use crate::storage::{SyncDelay, WriteAheadLog};
 use crate::traffic::{Sender, Traffic};
 use crate::transport::{Outbound, listen};
 use crate::wire::{PeerFrame, ReplyFrame};
 use peers::Peer;
+use sessions::Session;
+use slowness::Slowness;
 
 /// What a replica's thread is given.
 pub(crate) struct ReplicaSetup<M: Mode> {
     pub(crate) mode: M,
-    pub(crate) member: longhaul_protocol::Member,
-    pub(crate) links: Links,
+    pub(crate) member: Member,
     pub(crate) gate: Gate<M::Replica>,
     /// Where the write-ahead log is kept; `None`: memory.
     pub(crate) log_directory: Option<PathBuf>,
-    pub(crate) inputs: UnboundedReceiver<ReplicaInput<M::Replica>>,
+    pub(crate) mail: ReplicaMail<M::Replica>,
     pub(crate) reports: UnboundedSender<FromAgent>,
 }
 
@@ -46,234 +52,283 @@ const BATCH_MAX: usize = 1024;
 /// Runs a replica until it is told to stop.
 pub(crate) async fn run<M: Mode>(setup: ReplicaSetup<M>) {
     let reports = setup.reports.clone();
+    let topology = &setup.member.topology;
+    let region = topology.region_of(setup.member.id);
+    let region = topology.region_name(region).to_owned();
     if let Err(why) = serve(setup).await {
-        let _ = reports.send(FromAgent::Failed(why));
+        let _ = reports.send(FromAgent::Failed(format!("replica in {region}: {why}")));
     }
 }
 
-async fn serve<M: Mode>(mut setup: ReplicaSetup<M>) -> Result<(), String> {
-    let id = setup.member.id;
-    let region = setup
-        .member
-        .topology
-        .region_name(setup.member.topology.region_of(id))
-        .to_owned();
-    let context = |why: &dyn std::fmt::Display| format!("replica in {region}: {why}");
-    let listener = listen().await.map_err(|why| context(&why))?;
-    let address = listener.local_addr().map_err(|why| context(&why))?;
-    let (storage, recovered) = match &setup.log_directory {
-        None => (None, Recovered::Nothing),
-        Some(directory) => {
-            let mailboxes = setup.gate.mailboxes.clone();
-            let (log, recovered) = WriteAheadLog::open(directory, move |report| {
-                mailboxes.deliver(Delivery::Replica(id, ReplicaInput::Persisted(report)));
-            })
-            .map_err(|why| context(&why))?;
-            (Some(log), recovered)
-        }
-    };
-    let _ = setup.reports.send(FromAgent::Listening {
-        replica: id,
+async fn serve<M: Mode>(setup: ReplicaSetup<M>) -> Result<(), String> {
+    let listener = listen().await.map_err(|why| why.to_string())?;
+    let address = listener.local_addr().map_err(|why| why.to_string())?;
+    let (host, mail) = Host::new(setup)?;
+    let listening = FromAgent::Listening {
+        replica: host.id,
         address,
-    });
-    let mut inputs = std::mem::replace(&mut setup.inputs, tokio::sync::mpsc::unbounded_channel().1);
-    let host = Rc::new(RefCell::new(Host::new(setup, storage, recovered)));
+    };
+    let _ = host.reports.send(listening);
+    let ReplicaMail {
+        mut inputs,
+        mut commands,
+    } = mail;
+    let host = Rc::new(RefCell::new(host));
     tokio::task::spawn_local(accept_connections(Rc::clone(&host), listener));
+    // What is taken of the mailbox, the oldest last.
     let mut batch = Vec::with_capacity(BATCH_MAX);
+    let mut is_paused = false;
     loop {
-        if inputs.recv_many(&mut batch, BATCH_MAX).await == 0 {
-            return Ok(());
-        }
-        let flow = Host::handle(&host, &mut batch).map_err(|why| context(&why))?;
-        match flow {
-            Flow::Continue => {}
-            Flow::PauseUntil(until) => {
-                let now = host.borrow().gate.clock.now();
-                tokio::time::sleep(until.since(now)).await;
+        tokio::select! {
+            biased;
+            command = commands.recv() => match command {
+                Some(HostCommand::Suffer(command)) => {
+                    is_paused = host.borrow_mut().suffer(command)?;
+                }
+                Some(HostCommand::Stop) | None => {
+                    host.borrow_mut().report_end();
+                    return Ok(());
+                }
+            },
+            count = inputs.recv_many(&mut batch, BATCH_MAX), if !is_paused && batch.is_empty() => {
+                if count == 0 {
+                    return Ok(());
+                }
+                batch.reverse();
             }
-            Flow::Stop => return Ok(()),
+            () = std::future::ready(()), if !is_paused && !batch.is_empty() => {}
+        }
+        if !is_paused && !batch.is_empty() {
+            Host::handle(&host, &mut batch, &commands)?;
         }
     }
 }
 
-enum Flow {
-    Continue,
-    PauseUntil(Time),
-    Stop,
-}
-
-/// A replica and everything its effects need.
+/// A replica, everything its effects need, and the machine that it runs on.
 struct Host<R: Replica> {
     id: ReplicaId,
     topology: std::sync::Arc<Topology>,
-    links: Links,
     gate: Gate<R>,
     reports: UnboundedSender<FromAgent>,
-    replica: R,
+    /// Makes the replica of a life.
+    make: Box<dyn Fn(u32) -> R>,
+    /// How often the process was started before.
+    incarnation: u32,
+    /// `None` while its process is dead.
+    replica: Option<R>,
+    is_paused: bool,
+    /// Wakes what a pause holds up.
+    running: Rc<Notify>,
     outbox: OutboxOf<R>,
+    log_directory: Option<PathBuf>,
     storage: Option<WriteAheadLog>,
+    /// The log of a life that has ended, whose writing thread may still have to end.
+    dead_storage: Option<WriteAheadLog>,
     recovered: Option<Recovered>,
     started: bool,
+    /// Where replicas listen, by their ids.
+    addresses: Vec<SocketAddr>,
     peers: BTreeMap<ReplicaId, Peer<R::Message>>,
-    clients: BTreeMap<ClientId, (RegionIndex, Outbound)>,
+    sessions: BTreeMap<ClientId, Session>,
+    /// Counts the connections that clients made.
+    connections: u64,
     /// The latest setting of each timer that is set.
     timers: BTreeMap<R::Timer, u64>,
     settings: u64,
     traffic: Traffic,
     probes: Vec<ProbeSample>,
     probes_left: Option<ProbePlan>,
-    /// Wall clock minus monotonic clock, in nanoseconds.
+    /// Wall clock minus monotonic clock, in nanoseconds, without what a fault adds.
     wall_offset_ns: u64,
+    clock_shift: ClockShift,
+    slowness: Slowness,
+    sync_delay: SyncDelay,
 }
 
 impl<R: Replica + 'static> Host<R> {
     fn new<M: Mode<Replica = R>>(
         setup: ReplicaSetup<M>,
-        storage: Option<WriteAheadLog>,
-        recovered: Recovered,
-    ) -> Host<R> {
+    ) -> Result<(Host<R>, ReplicaMail<R>), String> {
+        let ReplicaSetup {
+            mode,
+            member,
+            gate,
+            log_directory,
+            mail,
+            reports,
+        } = setup;
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
-        Host {
-            id: setup.member.id,
-            topology: std::sync::Arc::clone(&setup.member.topology),
-            links: setup.links,
-            wall_offset_ns: nanos(wall).saturating_sub(setup.gate.clock.now().as_nanos()),
-            gate: setup.gate,
-            reports: setup.reports,
-            peers: setup
-                .member
-                .peers()
-                .map(|peer| (peer, Peer::default()))
-                .collect(),
-            replica: setup.mode.replica(setup.member),
-            outbox: Outbox::new(storage.is_some()),
-            storage,
-            recovered: Some(recovered),
+        let (id, topology) = (member.id, std::sync::Arc::clone(&member.topology));
+        let peers = member.peers().map(|peer| (peer, Peer::default()));
+        let peers = peers.collect();
+        let make = Box::new(move |incarnation| {
+            mode.replica(Member {
+                incarnation,
+                ..member.clone()
+            })
+        });
+        let mut host = Host {
+            id,
+            topology,
+            wall_offset_ns: nanos(wall).saturating_sub(gate.clock.now().as_nanos()),
+            gate,
+            reports,
+            replica: Some(make(0)),
+            make,
+            incarnation: 0,
+            is_paused: false,
+            running: Rc::default(),
+            outbox: Outbox::new(log_directory.is_some()),
+            log_directory,
+            storage: None,
+            dead_storage: None,
+            recovered: None,
             started: false,
-            clients: BTreeMap::new(),
+            addresses: Vec::new(),
+            peers,
+            sessions: BTreeMap::new(),
+            connections: 0,
             timers: BTreeMap::new(),
             settings: 0,
             traffic: Traffic::default(),
             probes: Vec::new(),
             probes_left: None,
-        }
+            clock_shift: ClockShift::default(),
+            slowness: Slowness::default(),
+            sync_delay: SyncDelay::default(),
+        };
+        host.recovered = Some(host.open_storage()?);
+        Ok((host, mail))
     }
 
     fn now(&self) -> Now {
         let monotonic = self.gate.clock.now();
+        let wall = self.wall_offset_ns + monotonic.as_nanos();
         Now {
             monotonic,
-            wall: WallTime(self.wall_offset_ns + monotonic.as_nanos()),
+            wall: WallTime(wall.saturating_add_signed(self.clock_shift.0)),
         }
     }
 
-    /// Delivers a batch to the replica and carries out what it answers.
+    /// Delivers a batch, the oldest last, and carries out what the replica answers. Commands that
+    /// come meanwhile cut the batch short.
     fn handle(
         host: &Rc<RefCell<Host<R>>>,
         batch: &mut Vec<ReplicaInput<R>>,
-    ) -> Result<Flow, String> {
-        let mut flow = Flow::Continue;
+        commands: &UnboundedReceiver<HostCommand>,
+    ) -> Result<(), String> {
         let mut this = host.borrow_mut();
         let now = this.now();
-        for input in batch.drain(..) {
-            match input {
-                ReplicaInput::Request(request) => {
-                    let Host {
-                        replica, outbox, ..
-                    } = &mut *this;
-                    replica.on_request(now, request, outbox);
-                }
-                ReplicaInput::Message {
-                    from,
-                    epoch,
-                    message,
-                } => {
-                    let Host {
-                        replica,
-                        outbox,
-                        peers,
-                        ..
-                    } = &mut *this;
-                    let peer = peers.get_mut(&from);
-                    if let Some(message) = peer.and_then(|peer| peer.admit(epoch, message)) {
-                        replica.on_message(now, from, message, outbox);
-                    }
-                }
-                ReplicaInput::Timer { timer, setting } => {
-                    if this.timers.get(&timer) == Some(&setting) {
-                        this.timers.remove(&timer);
-                        let Host {
-                            replica, outbox, ..
-                        } = &mut *this;
-                        replica.on_timer(now, timer, outbox);
-                    }
-                }
-                ReplicaInput::Persisted(report) => {
-                    let token = report.map_err(|why| why.to_string())?;
-                    let Host {
-                        replica, outbox, ..
-                    } = &mut *this;
-                    replica.on_persisted(now, token, outbox);
-                }
-                ReplicaInput::Probe {
-                    sent_at,
-                    mut sample,
-                    client,
-                } => {
-                    sample.achieved_ns = nanos(now.monotonic.since(sent_at));
-                    this.probes.push(sample);
-                    if let Some(client) = client {
-                        this.answer_probe(client, now.monotonic)?;
-                    }
-                }
-                ReplicaInput::SendProbe => this.send_probes(now.monotonic)?,
-                ReplicaInput::Order(order) => match Host::obey(host, &mut this, order, now) {
-                    Flow::Continue => {}
-                    other => flow = other,
-                },
+        while let Some(input) = batch.pop() {
+            this.take(host, input, now)?;
+            this.slowness.pay();
+            if !commands.is_empty() {
+                break;
             }
         }
-        this.settle(now)?;
-        Ok(flow)
+        this.settle(now)
     }
 
-    fn obey(host: &Rc<RefCell<Host<R>>>, this: &mut Host<R>, order: ToAgent, now: Now) -> Flow {
+    fn take(
+        &mut self,
+        host: &Rc<RefCell<Host<R>>>,
+        input: ReplicaInput<R>,
+        now: Now,
+    ) -> Result<(), String> {
+        match input {
+            ReplicaInput::Request(request) => {
+                self.call(|replica, out| replica.on_request(now, request, out));
+            }
+            ReplicaInput::Message {
+                from,
+                epoch,
+                message,
+            } => {
+                let peer = self.peers.get_mut(&from);
+                if let Some(message) = peer.and_then(|peer| peer.admit(epoch, message)) {
+                    self.call(|replica, out| replica.on_message(now, from, message, out));
+                }
+            }
+            ReplicaInput::Timer { timer, setting } => {
+                if self.timers.get(&timer) == Some(&setting) {
+                    self.timers.remove(&timer);
+                    self.call(|replica, out| replica.on_timer(now, timer, out));
+                }
+            }
+            ReplicaInput::Persisted {
+                incarnation,
+                report,
+            } => {
+                if incarnation == self.incarnation {
+                    let token = report.map_err(|why| why.to_string())?;
+                    self.call(|replica, out| replica.on_persisted(now, token, out));
+                }
+            }
+            ReplicaInput::PeerEnded { peer, epoch } => self.end_epoch(peer, epoch),
+            ReplicaInput::Dial(peer) => self.redial(host, peer),
+            ReplicaInput::ClientEnded { client, connection } => {
+                self.end_session(client, connection);
+            }
+            ReplicaInput::Probe {
+                sent_at,
+                mut sample,
+                client,
+            } => {
+                sample.achieved_ns = nanos(now.monotonic.since(sent_at));
+                self.probes.push(sample);
+                if let Some(client) = client {
+                    self.answer_probe(client, now.monotonic)?;
+                }
+            }
+            ReplicaInput::SendProbe => self.send_probes(now.monotonic)?,
+            ReplicaInput::Order(order) => self.obey(host, order, now),
+        }
+        Ok(())
+    }
+
+    /// Calls the replica if its process lives.
+    fn call(&mut self, call: impl FnOnce(&mut R, &mut OutboxOf<R>)) {
+        if let Some(replica) = &mut self.replica {
+            call(replica, &mut self.outbox);
+        }
+    }
+
+    fn obey(&mut self, host: &Rc<RefCell<Host<R>>>, order: ToAgent, now: Now) {
         match order {
             ToAgent::Connect(addresses) => {
-                for &peer in this.peers.keys() {
-                    let dialling =
-                        peers::keep_dialling(Rc::clone(host), peer, addresses[peer.index()]);
-                    tokio::task::spawn_local(dialling);
-                }
-                this.report_connected();
+                self.addresses = addresses;
+                self.dial_all(host);
+                self.report_connected();
             }
-            ToAgent::Start => this.start(now),
+            ToAgent::Start => self.start(now),
             ToAgent::Probe(plan) => {
-                this.probes_left = Some(plan);
-                this.schedule_probe(plan.start);
+                self.probes_left = Some(plan);
+                self.schedule_probe(plan.start);
             }
-            ToAgent::Load(plan) => this.traffic.measure(plan.window_start, plan.end),
-            ToAgent::Pause(until) => return Flow::PauseUntil(until),
-            ToAgent::Emulate(_) | ToAgent::Cut => {}
-            ToAgent::Stop => {
-                let report = ReplicaReport {
-                    replica: this.id,
-                    traffic: std::mem::take(&mut this.traffic).into_links(),
-                    probes: std::mem::take(&mut this.probes),
-                };
-                let _ = this.reports.send(FromAgent::Stopped(report));
-                return Flow::Stop;
+            ToAgent::Load(plan) => self.traffic.measure(plan.window_start, plan.end),
+            ToAgent::EndConnections { a, b } => self.end_connections((a, b)),
+            ToAgent::RestoreConnections { a, b, ready_at } => {
+                self.restore_connections(host, (a, b), ready_at);
             }
+            ToAgent::Emulate(_) | ToAgent::Cut | ToAgent::Stop => {}
         }
-        Flow::Continue
+    }
+
+    fn report_end(&mut self) {
+        let report = ReplicaReport {
+            replica: self.id,
+            traffic: std::mem::take(&mut self.traffic).into_links(),
+            probes: std::mem::take(&mut self.probes),
+        };
+        let _ = self.reports.send(FromAgent::Stopped(report));
     }
 
     fn start(&mut self, now: Now) {
         self.started = true;
         let recovered = self.recovered.take().unwrap_or(Recovered::Nothing);
-        self.replica.on_start(now, recovered, &mut self.outbox);
+        self.call(|replica, out| replica.on_start(now, recovered, out));
         let connected: Vec<ReplicaId> = self
             .peers
             .iter()
@@ -341,11 +396,12 @@ impl<R: Replica + 'static> Host<R> {
         frame: &ReplyFrame,
     ) -> Result<(), String> {
         // A client that has gone does not want to know.
-        let Some((region, outbound)) = self.clients.get(&client) else {
+        let Some(session) = self.sessions.get(&client) else {
             return Ok(());
         };
-        let link = self.link_to(*region);
-        let bytes = outbound
+        let link = self.link_to(session.region);
+        let bytes = session
+            .outbound
             .push(now, frame)
             .map_err(|why| format!("to {client}: {why}"))?;
         self.traffic.sent(link, Sender::Client, now, bytes);
@@ -357,9 +413,9 @@ impl<R: Replica + 'static> Host<R> {
             .values()
             .filter_map(|peer| peer.outgoing.as_ref())
             .for_each(Outbound::flush);
-        self.clients
+        self.sessions
             .values()
-            .for_each(|(_, outbound)| outbound.flush());
+            .for_each(|session| session.outbound.flush());
     }
 }
 
@@ -370,7 +426,11 @@ async fn accept_connections<R: Replica + 'static>(
     // An accept fails when the process has no file descriptor left; the dialler tries again.
     loop {
         match crate::transport::accept(&listener).await {
+            // Nobody takes a connection for a dead process: whoever dialled is hung up on.
+            Ok(_) if host.borrow().replica.is_none() => {}
             Ok((inbound, outbound)) => {
+                outbound.welcome();
+                outbound.flush();
                 tokio::task::spawn_local(peers::serve_connection(
                     Rc::clone(&host),
                     inbound,

@@ -4,6 +4,7 @@
 //! reports the last token: the more waits, the larger the group. A checkpoint begins a new
 //! segment; older segments are deleted once the checkpoint is safe.
 
+mod disk;
 mod segment;
 mod sync_times;
 
@@ -16,6 +17,9 @@ use std::thread;
 use bytes::Bytes;
 use longhaul_protocol::{LogRecord, PersistToken, Recovered};
 
+pub use disk::SyncDelay;
+
+use disk::Disk;
 use segment::SegmentWriter;
 pub use sync_times::sync_times;
 
@@ -48,6 +52,7 @@ pub struct WriteAheadLog {
     /// `None` once it is being closed.
     requests: Option<mpsc::Sender<(PersistToken, Vec<LogRecord>)>>,
     writer: Option<thread::JoinHandle<()>>,
+    disk: Disk,
 }
 
 /// What the writing thread reports: the last token that is safe, or why there will be none.
@@ -56,25 +61,30 @@ pub type Persisted = Result<PersistToken, StorageError>;
 impl WriteAheadLog {
     /// Opens the log in a directory, which is made when missing, and returns what it kept.
     ///
-    /// `report` is called from the writing thread.
+    /// `delay` is added to every sync. `report` is called from the writing thread.
     ///
     /// # Errors
     ///
     /// The directory or a segment cannot be read or written.
     pub fn open(
         directory: &Path,
+        delay: SyncDelay,
         mut report: impl FnMut(Persisted) + Send + 'static,
     ) -> Result<(WriteAheadLog, Recovered), StorageError> {
         fs::create_dir_all(directory)
             .map_err(|why| file_error("create the directory", directory, why))?;
         let (recovered, next) = recover(directory)?;
-        let mut writer = Writer::create(directory, next)?;
+        let disk = Disk::new(delay);
+        let mut writer = Writer::create(directory, next, disk.clone())?;
         let (requests, waiting) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("replica-wal".to_owned())
             .spawn(move || {
                 while let Ok(first) = waiting.recv() {
                     let result = writer.commit(first, &waiting);
+                    if writer.disk.is_killed() {
+                        break;
+                    }
                     let failed = result.is_err();
                     report(result);
                     if failed {
@@ -87,6 +97,7 @@ impl WriteAheadLog {
             WriteAheadLog {
                 requests: Some(requests),
                 writer: Some(thread),
+                disk,
             },
             recovered,
         ))
@@ -99,10 +110,20 @@ impl WriteAheadLog {
             let _ = requests.send((token, records));
         }
     }
-}
 
-impl Drop for WriteAheadLog {
-    fn drop(&mut self) {
+    /// Dies with its process: what is not safe yet is lost, and nothing more is reported.
+    ///
+    /// A sync that the disk is carrying out ends later: dropping the log waits for it, and the
+    /// directory must not be opened before.
+    pub fn kill(&mut self) {
+        self.disk.kill();
+        self.requests = None;
+        if let Some(writer) = &self.writer {
+            writer.thread().unpark();
+        }
+    }
+
+    fn close(&mut self) {
         self.requests = None;
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
@@ -110,7 +131,14 @@ impl Drop for WriteAheadLog {
     }
 }
 
+impl Drop for WriteAheadLog {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 struct Writer {
+    disk: Disk,
     directory: PathBuf,
     segment: SegmentWriter,
     number: u64,
@@ -121,9 +149,10 @@ struct Writer {
 const GROUP_MAX: usize = 4096;
 
 impl Writer {
-    fn create(directory: &Path, number: u64) -> Result<Writer, StorageError> {
+    fn create(directory: &Path, number: u64, disk: Disk) -> Result<Writer, StorageError> {
         let segment = SegmentWriter::create(&segment_path(directory, number))?;
         Ok(Writer {
+            disk,
             directory: directory.to_owned(),
             segment,
             number,
@@ -157,15 +186,17 @@ impl Writer {
             }
             next = None;
         }
-        self.segment.sync()?;
-        if let Some(number) = obsolete_before {
+        self.segment.sync(&self.disk)?;
+        if let Some(number) = obsolete_before
+            && !self.disk.is_killed()
+        {
             self.delete_before(number)?;
         }
         Ok(last)
     }
 
     fn begin_segment(&mut self) -> Result<(), StorageError> {
-        self.segment.sync()?;
+        self.segment.sync(&self.disk)?;
         self.number += 1;
         self.segment = SegmentWriter::create(&segment_path(&self.directory, self.number))?;
         Ok(())
@@ -272,112 +303,4 @@ fn file_error(doing: &'static str, path: &Path, why: io::Error) -> StorageError 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn append(text: &'static str) -> LogRecord {
-        LogRecord::Append(Bytes::from_static(text.as_bytes()))
-    }
-
-    fn checkpoint(text: &'static str) -> LogRecord {
-        LogRecord::Checkpoint(Bytes::from_static(text.as_bytes()))
-    }
-
-    /// Persists each group and waits until it is safe.
-    fn persist(directory: &Path, groups: Vec<Vec<LogRecord>>) -> Recovered {
-        let (reports, reported) = mpsc::channel();
-        let (log, recovered) =
-            WriteAheadLog::open(directory, move |report| reports.send(report).unwrap()).unwrap();
-        for (number, records) in groups.into_iter().enumerate() {
-            let token = PersistToken(number as u64);
-            log.persist(token, records);
-            assert_eq!(reported.recv().unwrap().unwrap(), token);
-        }
-        recovered
-    }
-
-    fn storage(checkpoint: Option<&'static str>, records: &[&'static str]) -> Recovered {
-        Recovered::Storage {
-            checkpoint: checkpoint.map(|text| Bytes::from_static(text.as_bytes())),
-            records: records
-                .iter()
-                .map(|text| Bytes::from_static(text.as_bytes()))
-                .collect(),
-        }
-    }
-
-    #[test]
-    fn what_was_reported_safe_is_recovered_in_order() {
-        let directory = tempfile::tempdir().unwrap();
-        assert_eq!(
-            persist(
-                directory.path(),
-                vec![vec![append("a"), append("b")], vec![append("c")]]
-            ),
-            Recovered::Nothing
-        );
-        assert_eq!(
-            persist(directory.path(), vec![vec![append("d")]]),
-            storage(None, &["a", "b", "c"])
-        );
-        assert_eq!(
-            persist(directory.path(), vec![]),
-            storage(None, &["a", "b", "c", "d"])
-        );
-    }
-
-    #[test]
-    fn a_checkpoint_stands_for_what_came_before_and_old_segments_are_deleted() {
-        let directory = tempfile::tempdir().unwrap();
-        let groups = vec![
-            vec![append("a")],
-            vec![checkpoint("A"), append("b")],
-            vec![append("c")],
-        ];
-        persist(directory.path(), groups);
-        assert_eq!(segment_numbers(directory.path()).unwrap().len(), 1);
-        assert_eq!(
-            persist(directory.path(), vec![]),
-            storage(Some("A"), &["b", "c"])
-        );
-    }
-
-    #[test]
-    fn a_torn_end_is_cut_off_and_writing_goes_on_after_it() {
-        let directory = tempfile::tempdir().unwrap();
-        persist(
-            directory.path(),
-            vec![vec![append("whole")], vec![append("torn")]],
-        );
-        let path = segment_path(
-            directory.path(),
-            segment_numbers(directory.path()).unwrap()[0],
-        );
-        let bytes = fs::read(&path).unwrap();
-        fs::write(&path, &bytes[..bytes.len() - 2]).unwrap();
-        assert_eq!(
-            persist(directory.path(), vec![vec![append("next")]]),
-            storage(None, &["whole"])
-        );
-        assert_eq!(
-            persist(directory.path(), vec![]),
-            storage(None, &["whole", "next"])
-        );
-    }
-
-    #[test]
-    fn damage_before_the_end_is_an_error_and_never_a_gap() {
-        let directory = tempfile::tempdir().unwrap();
-        persist(directory.path(), vec![vec![append("first")]]);
-        let path = segment_path(
-            directory.path(),
-            segment_numbers(directory.path()).unwrap()[0],
-        );
-        persist(directory.path(), vec![vec![append("second")]]);
-        let mut bytes = fs::read(&path).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        fs::write(&path, bytes).unwrap();
-        let opened = WriteAheadLog::open(directory.path(), |_| {});
-        assert!(matches!(opened, Err(StorageError::Damaged { .. })));
-    }
-}
+mod tests;

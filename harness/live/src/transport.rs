@@ -4,4 +4,7 @@ mod connection;
 mod frame;
 
 pub use connection::{Inbound, Outbound, accept, dial, listen};
-pub use frame::{FRAME_BYTES_MAX, FrameError, FrameReader, FrameWriter, HEADER_BYTES, Received};
+pub use frame::{
+    FRAME_BYTES_MAX, FrameError, FrameReader, FrameWriter, HEADER_BYTES, MESSAGE_BYTES_MAX,
+    Received,
+};

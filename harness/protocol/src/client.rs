@@ -180,7 +180,7 @@ impl ClientCore {
     }
 
     /// Takes the end of a session's connection to a replica: what was asked of it and not
-    /// answered may have happened.
+    /// answered may have happened. A leader that is lost is not taken for one any more.
     ///
     /// `session` is the position of the session among the settings' sessions.
     pub fn on_connection_lost(
@@ -190,6 +190,9 @@ impl ClientCore {
         replica: ReplicaId,
         out: &mut Vec<ClientSend>,
     ) {
+        if replica == self.leader {
+            self.leader = self.next_replica(replica);
+        }
         // Closed loops go on with the next operation, which this connection did not carry.
         for sequence in self.sessions[session].asked_of(replica) {
             if let Some(ended) = self.sessions[session].end(sequence) {
@@ -325,7 +328,7 @@ impl ClientCore {
             Outcome::Fail(ErrorKind::NotReady | ErrorKind::NotLeader { hint: None }) => {
                 let refused = self.sessions[session].get_mut(sequence)?;
                 let (kind, asked) = (refused.operation.kind(), refused.replica);
-                let next = ReplicaId((asked.0 + 1) % self.settings.replicas.max(1));
+                let next = self.next_replica(asked);
                 (self.contact(kind) == Contact::Leader).then_some(next)
             }
             _ => None,
@@ -349,6 +352,10 @@ impl ClientCore {
                 operation,
             },
         }
+    }
+
+    fn next_replica(&self, replica: ReplicaId) -> ReplicaId {
+        ReplicaId((replica.0 + 1) % self.settings.replicas.max(1))
     }
 
     /// Sends a refused operation to another replica, which is taken for the leader from here on;

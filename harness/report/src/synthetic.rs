@@ -229,6 +229,7 @@ fn mode_record(shape: Shape, mode: usize, topology: &Topology) -> ModeRecord {
         ]
         .into(),
         leaders: if leads { vec![leadership] } else { Vec::new() },
+        faults: Vec::new(),
         window_start: Time::from_millis(5000),
         window: Duration::from_secs(30),
         regions: regions.collect(),

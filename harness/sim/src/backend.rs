@@ -384,6 +384,7 @@ impl<M: Mode> Run<M> {
             mode: spec.clone(),
             paths,
             leaders,
+            faults: self.faults.records(now),
             window_start: self.plan.window_start,
             window: self.plan.end.since(self.plan.window_start),
             regions,

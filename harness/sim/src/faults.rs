@@ -1,7 +1,9 @@
 //! A scenario's faults on the simulation: the shared plan's commands, carried out.
 
-use longhaul_experiment::fault::{FaultAction, FaultPlan, FaultSupport};
-use longhaul_experiment::record::BackendKind;
+use std::collections::BTreeMap;
+
+use longhaul_experiment::fault::{FaultAction, FaultEdge, FaultPlan, FaultSupport};
+use longhaul_experiment::record::{BackendKind, FaultRecord};
 use longhaul_experiment::{FaultKind, RunError, Scenario, Time};
 use longhaul_protocol::Mode;
 
@@ -42,6 +44,23 @@ impl Faults {
         for (position, step) in self.0.steps().iter().enumerate() {
             simulation.wake_at(step.at, FAULT_TOKEN | position as u64);
         }
+    }
+
+    /// Returns what has happened until now: in virtual time, exactly what was planned.
+    pub fn records(&self, now: Time) -> Vec<FaultRecord> {
+        let mut records: BTreeMap<usize, FaultRecord> = BTreeMap::new();
+        for step in self.0.steps().iter().filter(|step| step.at <= now) {
+            let record = records.entry(step.number).or_insert(FaultRecord {
+                number: step.number,
+                replica: self.0.hit(step.number),
+                began_at: step.at,
+                ended_at: None,
+            });
+            if step.edge == FaultEdge::End {
+                record.ended_at = Some(step.at);
+            }
+        }
+        records.into_values().collect()
     }
 
     /// Takes a wake; `false` when it is not the plan's.

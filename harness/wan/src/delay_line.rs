@@ -30,7 +30,7 @@ use longhaul_experiment::histogram::Histogram;
 use crate::clock::Clock;
 use inbox::{Order, Shared};
 use scheduling::ThreadId;
-pub use scheduling::make_precise;
+pub use scheduling::{make_precise, thread_processor_time};
 use worker::Worker;
 
 /// A queue of a delay line: its items leave in the order in which they were pushed.

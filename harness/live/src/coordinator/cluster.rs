@@ -1,21 +1,24 @@
 //! Starting the agents of one mode's run, and what this backend cannot run.
 
+use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use longhaul_experiment::fault::{FaultKind, FaultTarget};
+use longhaul_experiment::fault::FaultPlan;
 use longhaul_experiment::scenario::Durability;
-use longhaul_experiment::{Contact, OperationKind, RunError, Scenario};
+use longhaul_experiment::{Contact, OperationKind, ReplicaId, RunError, Topology};
 use longhaul_protocol::{Member, Mode, Replica};
 use longhaul_wan::clock::Clock;
 use longhaul_wan::delay_line::{DelayLine, Options};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::phases::{ModeRun, Paths};
+use super::mode_run::{ModeRun, Paths};
 use crate::agent::Agent;
 use crate::clients::ClientsSetup;
-use crate::delivery::{Mailboxes, PreciseLine};
+use crate::conditions::LinkConditions;
+use crate::delivery::{Cue, Delivery, Mailboxes, PreciseLine, ReplicaMailbox};
+use crate::faults::{Faults, FaultsSetup};
 use crate::messages::{FromAgent, ToAgent};
 use crate::receiving_end::{EmulatedFrom, Gate};
 use crate::replica_host::ReplicaSetup;
@@ -25,29 +28,17 @@ use crate::replica_host::ReplicaSetup;
 /// nothing arrives before its time.
 const WAKE_UP: Duration = Duration::from_micros(20);
 
-/// Refuses what this backend cannot do.
-pub(super) fn check_supported(scenario: &Scenario) -> Result<(), RunError> {
-    for fault in &scenario.faults {
-        let on_replica = !matches!(fault.target, FaultTarget::Link(..));
-        if fault.kind != FaultKind::Pause || !on_replica {
-            return Err(RunError::NotSupported {
-                backend: "local",
-                why: format!(
-                    "it can pause replicas, not {} them or a link; use the sim backend",
-                    fault.kind.name()
-                ),
-            });
-        }
-    }
-    Ok(())
-}
-
 /// The running parts of one mode. Dropping it ends them and removes what they wrote.
 pub(super) struct Cluster<R: Replica> {
     pub(super) clock: Clock,
     pub(super) line: PreciseLine<R>,
     pub(super) emulated_from: EmulatedFrom,
     pub(super) reports: UnboundedReceiver<FromAgent>,
+    gate: Gate<R>,
+    reports_to: UnboundedSender<FromAgent>,
+    /// Until the faults' thread takes them.
+    cues: Option<mpsc::Receiver<Cue>>,
+    faults: Option<Faults>,
     agents: Vec<Agent<R>>,
     _data: Option<DataDirectory>,
 }
@@ -68,11 +59,17 @@ impl<R: Replica + Send + 'static> Cluster<R> {
             Durability::Wal => Some(DataDirectory::create(run).map_err(|why| failed(&why))?),
         };
         let topology = run.topology;
-        let (replica_mailboxes, replica_inputs) = channels(topology.replicas.len());
-        let (client_mailboxes, client_inputs) = channels(topology.clients.len());
+        let (replica_mailboxes, replica_mail): (Vec<_>, Vec<_>) = topology
+            .replica_ids()
+            .map(|_| ReplicaMailbox::new())
+            .unzip();
+        let (client_mailboxes, client_inputs): (Vec<_>, Vec<_>) =
+            topology.clients.iter().map(|_| unbounded_channel()).unzip();
+        let (cues_to, cues) = mpsc::channel();
         let mailboxes = Mailboxes {
             replicas: replica_mailboxes,
             clients: client_mailboxes,
+            faults: cues_to,
         };
         let clock = Clock::start();
         let options = Options {
@@ -85,12 +82,14 @@ impl<R: Replica + Send + 'static> Cluster<R> {
             line: line.clone(),
             mailboxes: mailboxes.clone(),
             emulated_from: EmulatedFrom::default(),
+            links: run.links.clone(),
+            conditions: LinkConditions::new(topology),
         };
         let (reports, reported) = unbounded_channel();
         let mut replicas: Vec<Option<_>> = topology
             .replica_ids()
-            .zip(replica_inputs)
-            .map(|(id, inputs)| {
+            .zip(replica_mail)
+            .map(|(id, mail)| {
                 let setup = ReplicaSetup {
                     mode: mode.clone(),
                     member: Member {
@@ -99,10 +98,9 @@ impl<R: Replica + Send + 'static> Cluster<R> {
                         topology: Arc::clone(topology),
                         seed: run.seed,
                     },
-                    links: run.links.clone(),
                     gate: gate.clone(),
                     log_directory: data.as_ref().map(|data| data.0.join(id.to_string())),
-                    inputs,
+                    mail,
                     reports: reports.clone(),
                 };
                 Some((mailboxes.replicas[id.index()].clone(), setup))
@@ -117,7 +115,6 @@ impl<R: Replica + Send + 'static> Cluster<R> {
                     seed: run.seed,
                     position,
                     contacts: contacts(paths),
-                    links: run.links.clone(),
                     gate: gate.clone(),
                     inputs,
                     reports: reports.clone(),
@@ -144,9 +141,47 @@ impl<R: Replica + Send + 'static> Cluster<R> {
             line,
             emulated_from,
             reports: reported,
+            gate,
+            reports_to: reports,
+            cues: Some(cues),
+            faults: None,
             agents,
             _data: data,
         })
+    }
+
+    /// Has the faults of a plan happen.
+    ///
+    /// # Errors
+    ///
+    /// The system starts no more threads.
+    pub(super) fn start_faults(
+        &mut self,
+        plan: FaultPlan,
+        topology: &Arc<Topology>,
+    ) -> io::Result<()> {
+        if let Some(cues) = self.cues.take_if(|_| !plan.is_empty()) {
+            let setup = FaultsSetup {
+                plan,
+                topology: Arc::clone(topology),
+                gate: self.gate.clone(),
+                cues,
+                reports: self.reports_to.clone(),
+            };
+            self.faults = Some(Faults::start(setup)?);
+        }
+        Ok(())
+    }
+
+    /// Tells the faults' thread who leads, for faults that hit the leader.
+    pub(super) fn tell_leader(&self, leader: ReplicaId) {
+        let cue = Delivery::Faults(Cue::Leader(leader));
+        self.gate.mailboxes.deliver(cue);
+    }
+
+    /// Ends all agents.
+    pub(super) fn stop(&self) {
+        self.agents.iter().for_each(Agent::stop);
     }
 
     /// Orders all agents.
@@ -176,12 +211,6 @@ fn contacts(paths: &Paths) -> Vec<(OperationKind, Contact)> {
         .iter()
         .map(|(&kind, path)| (kind, path.contact))
         .collect()
-}
-
-type Channels<T> = (Vec<UnboundedSender<T>>, Vec<UnboundedReceiver<T>>);
-
-fn channels<T>(count: usize) -> Channels<T> {
-    (0..count).map(|_| unbounded_channel()).unzip()
 }
 
 /// Where one mode's replicas keep their logs; removed with everything in it when dropped.

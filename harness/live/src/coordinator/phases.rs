@@ -1,32 +1,27 @@
 //! One mode's run, phase by phase.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
+use longhaul_experiment::fault::FaultPlan;
 use longhaul_experiment::histogram::Histogram;
 use longhaul_experiment::record::{
-    Lateness, Leadership, LinkTraffic, LoadCalibration, ModeRecord, RegionRecord,
+    FaultRecord, Lateness, Leadership, LinkTraffic, LoadCalibration, ModeRecord, RegionRecord,
 };
 use longhaul_experiment::time::nanos;
-use longhaul_experiment::{
-    Contact, Fault, FaultTarget, ModeSpec, OperationKind, OperationRecord, Path, ReplicaId,
-    RunError, Scenario, Seed, Time, Topology,
-};
+use longhaul_experiment::{Contact, OperationRecord, ReplicaId, RunError, Time};
 use longhaul_protocol::modes::paths;
 use longhaul_protocol::{Mode, Replica};
 use longhaul_wan::delay_line::ReleaseKind;
 
 use super::cluster::Cluster;
-use super::{LocalOptions, ModeOutcome, Phase, Progress, READY_WITHIN, calibration};
-use crate::delivery::{Delivery, ReplicaInput};
-use crate::links::Links;
-use crate::messages::{ClientsReport, FromAgent, LoadPlan, ProbePlan, ProbeSample, ToAgent};
+use super::mode_run::{ModeRun, Paths};
+use super::{ModeOutcome, Phase, Progress, READY_WITHIN, calibration};
+use crate::messages::{
+    ClientsReport, FaultReport, FromAgent, LoadPlan, ProbePlan, ProbeSample, ToAgent,
+};
 use crate::processors::ProcessorTimes;
 use crate::traffic;
-
-/// The message patterns of the operations that are asked for.
-pub(super) type Paths = BTreeMap<OperationKind, Path>;
 
 /// Probes sent on each directed link, and the time between two.
 const PROBES: u32 = 40;
@@ -34,18 +29,6 @@ const PROBE_GAP: Duration = Duration::from_millis(5);
 
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-
-/// One mode's run.
-pub(super) struct ModeRun<'a> {
-    pub(super) spec: &'a ModeSpec,
-    pub(super) position: usize,
-    pub(super) scenario: &'a Arc<Scenario>,
-    pub(super) topology: &'a Arc<Topology>,
-    pub(super) seed: Seed,
-    pub(super) links: Links,
-    pub(super) probe_links: bool,
-    pub(super) options: &'a mut LocalOptions,
-}
 
 /// What the agents have told so far.
 #[derive(Default)]
@@ -56,6 +39,7 @@ struct Heard {
     /// Whom each replica takes for the leader.
     leaders: Vec<Option<ReplicaId>>,
     leaderships: Vec<Leadership>,
+    faults: Vec<FaultReport>,
     clients: Vec<ClientsReport>,
     stopped: usize,
     traffic: Vec<LinkTraffic>,
@@ -64,6 +48,12 @@ struct Heard {
 }
 
 impl Heard {
+    /// Returns the leader of the latest term.
+    fn leader(&self) -> Option<ReplicaId> {
+        let latest = self.leaderships.iter().max_by_key(|known| known.term);
+        latest.map(|latest| latest.leader)
+    }
+
     fn take(&mut self, message: FromAgent) {
         match message {
             FromAgent::Listening { replica, address } => {
@@ -89,6 +79,7 @@ impl Heard {
                     self.leaderships.push(Leadership { at, term, leader });
                 }
             }
+            FromAgent::Fault(report) => self.faults.push(report),
             FromAgent::Finished(report) => self.clients.push(*report),
             FromAgent::Stopped(report) => {
                 self.stopped += 1;
@@ -250,7 +241,7 @@ impl ModeRun<'_> {
             end,
             drained_by,
         };
-        self.schedule_faults(cluster, heard, window_start);
+        self.start_faults(cluster, window_start)?;
         cluster.order(ToAgent::Load(plan));
 
         let mut measured = Measured {
@@ -294,40 +285,18 @@ impl ModeRun<'_> {
         Ok(measured)
     }
 
-    fn schedule_faults<R: Replica + Send + 'static>(
+    fn start_faults<R: Replica + Send + 'static>(
         &self,
-        cluster: &Cluster<R>,
-        heard: &Heard,
+        cluster: &mut Cluster<R>,
         window_start: Time,
-    ) {
-        for fault in &self.scenario.faults {
-            let Some(replica) = self.replica_hit(fault, heard) else {
-                continue;
-            };
-            let at = window_start + fault.at;
-            let order = ReplicaInput::Order(ToAgent::Pause(at + fault.lasts));
-            cluster
-                .line
-                .push_unordered(at, Delivery::Replica(replica, order).into());
-        }
-    }
-
-    fn replica_hit(&self, fault: &Fault, heard: &Heard) -> Option<ReplicaId> {
-        match &fault.target {
-            FaultTarget::Leader => Some(
-                heard
-                    .leaderships
-                    .last()
-                    .map_or(self.topology.leader, |last| last.leader),
-            ),
-            FaultTarget::Replica(region) => {
-                let region = self.topology.profile.region(region)?;
-                self.topology
-                    .replica_ids()
-                    .find(|&id| self.topology.region_of(id) == region)
-            }
-            FaultTarget::Link(..) | FaultTarget::Pair(..) | FaultTarget::Regions(_) => None,
-        }
+    ) -> Result<(), RunError> {
+        let plan = FaultPlan::new(&self.scenario.faults, self.topology, window_start)?;
+        cluster
+            .start_faults(plan, self.topology)
+            .map_err(|why| RunError::Failed {
+                mode: self.spec.to_string(),
+                why: format!("cannot start the faults' thread: {why}"),
+            })
     }
 
     async fn stop<R: Replica + Send + 'static>(
@@ -335,7 +304,7 @@ impl ModeRun<'_> {
         cluster: &mut Cluster<R>,
         heard: &mut Heard,
     ) -> Result<(), RunError> {
-        cluster.order(ToAgent::Stop);
+        cluster.stop();
         let replicas = self.topology.replicas.len();
         let deadline = cluster.clock.now() + Duration::from_secs(5);
         let stopped = |heard: &Heard| heard.stopped == replicas;
@@ -384,7 +353,10 @@ impl ModeRun<'_> {
             let pause = until.since(now).min(PROGRESS_EVERY);
             tokio::select! {
                 message = cluster.reports.recv() => match message {
-                    Some(message) => heard.take(message),
+                    Some(message) => {
+                        heard.take(message);
+                        cluster.tell_leader(heard.leader().unwrap_or(self.topology.leader));
+                    }
                     None => return Ok(Waited::TimedOut),
                 },
                 () = interrupt.raised(), if interruptible => {}
@@ -423,6 +395,7 @@ impl ModeRun<'_> {
             mode: self.spec.clone(),
             paths,
             leaders: heard.leaderships,
+            faults: fault_records(&heard.faults),
             window_start: measured.window_start,
             window: measured.window,
             regions,
@@ -437,6 +410,30 @@ impl ModeRun<'_> {
             interrupted: measured.interrupted,
         }
     }
+}
+
+/// Returns when each fault really began and ended, in the order of the scenario.
+///
+/// Where it was done in several places, the last of them counts.
+fn fault_records(reports: &[FaultReport]) -> Vec<FaultRecord> {
+    let mut records: BTreeMap<usize, FaultRecord> = BTreeMap::new();
+    let mut by_time = reports.to_vec();
+    by_time.sort_by_key(|report| (report.at, !report.begins));
+    for report in by_time {
+        let record = records.entry(report.number).or_insert(FaultRecord {
+            number: report.number,
+            replica: None,
+            began_at: report.at,
+            ended_at: None,
+        });
+        record.replica = record.replica.or(report.replica);
+        if report.begins {
+            record.began_at = report.at;
+        } else {
+            record.ended_at = Some(report.at);
+        }
+    }
+    records.into_values().collect()
 }
 
 /// What was measured around the load.

@@ -14,17 +14,20 @@ impl<R: Replica + 'static> Host<R> {
     /// Ends a batch: lets the replica add what it does once per batch, and carries everything
     /// out, until there is nothing left to do.
     pub(super) fn settle(&mut self, now: Now) -> Result<(), String> {
-        if !self.started {
+        if !self.started || self.replica.is_none() {
             return Ok(());
         }
         loop {
-            self.replica.on_batch_end(now, &mut self.outbox);
+            self.call(|replica, out| replica.on_batch_end(now, out));
+            // What was computed has to be paid for before it shows.
+            self.slowness.pay();
             match self.carry_out()? {
-                Some(token) => self.replica.on_persisted(now, token, &mut self.outbox),
+                Some(token) => self.call(|replica, out| replica.on_persisted(now, token, out)),
                 None => break,
             }
         }
         self.flush();
+        self.slowness.pay();
         Ok(())
     }
 

@@ -1,22 +1,25 @@
-//! Connections of a replica: epochs with its peers, and clients that come and go.
+//! Connections of a replica with its peers, in epochs.
 //!
 //! Each replica dials every other and only sends on what it dialled, so a pair has two
 //! connections. An epoch is the time in which both stand; when one ends, so does the other.
+//! Connecting takes a round trip, counted from the first dial that is answered.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use longhaul_experiment::{ClientId, Now, RegionIndex, ReplicaId};
+use longhaul_experiment::{ClientId, LinkId, Now, RegionIndex, ReplicaId, Time};
 use longhaul_protocol::{PeerState, Replica};
+use tokio::sync::Notify;
 
-use super::Host;
+use super::{Host, sessions};
 use crate::delivery::{Delivery, ReplicaInput};
+use crate::links::{Use, stream_of};
 use crate::messages::FromAgent;
-use crate::receiving_end::{ReceivingEnd, read_frames};
+use crate::receiving_end::{Reading, ReceivingEnd};
 use crate::transport::{Inbound, Outbound, Received, dial};
-use crate::wire::{ClientFrame, Hello, PeerFrame};
+use crate::wire::{Hello, PeerFrame};
 
 /// How long a replica waits before it dials a peer again.
 pub(super) const REDIAL_AFTER: Duration = Duration::from_millis(100);
@@ -33,6 +36,12 @@ pub(super) struct Peer<M> {
     epoch: u64,
     /// What the peer sent while it took the epoch for begun and this replica did not yet.
     early: Vec<M>,
+    is_dialling: bool,
+    will_redial: bool,
+    /// Connections that a fault ended come up from here on.
+    ready_at: Time,
+    /// Tells a dial that waits for its round trip that the peer's own dial has come.
+    greeted: Rc<Notify>,
 }
 
 impl<M> Default for Peer<M> {
@@ -43,6 +52,10 @@ impl<M> Default for Peer<M> {
             up: false,
             epoch: 0,
             early: Vec::new(),
+            is_dialling: false,
+            will_redial: false,
+            ready_at: Time::ZERO,
+            greeted: Rc::default(),
         }
     }
 }
@@ -64,6 +77,35 @@ impl<M> Peer<M> {
         self.early.push(message);
         None
     }
+
+    /// Closes both connections; `false` when there was none.
+    fn close(&mut self) -> bool {
+        let connections = [self.outgoing.take(), self.incoming.take()];
+        let any = connections.iter().any(Option::is_some);
+        for outbound in connections.into_iter().flatten() {
+            outbound.close();
+        }
+        self.epoch += 1;
+        self.early.clear();
+        any
+    }
+
+    /// Ends all that this replica's process had with the peer.
+    pub(super) fn die(&mut self) {
+        self.close();
+        self.up = false;
+        self.is_dialling = false;
+    }
+}
+
+/// A dial under way.
+struct Dialling {
+    peer: ReplicaId,
+    /// The life of the replica that dials.
+    incarnation: u32,
+    address: SocketAddr,
+    /// The connection stands from here on at the earliest.
+    stands_at: Time,
 }
 
 impl<R: Replica + 'static> Host<R> {
@@ -83,19 +125,170 @@ impl<R: Replica + 'static> Host<R> {
         if self.started && peer.up != up {
             peer.up = up;
             let early = std::mem::take(&mut peer.early);
-            self.replica.on_peer(now, id, state, &mut self.outbox);
-            for message in early.into_iter().filter(|_| up) {
-                self.replica.on_message(now, id, message, &mut self.outbox);
+            self.call(|replica, out| {
+                replica.on_peer(now, id, state, out);
+                for message in early.into_iter().filter(|_| up) {
+                    replica.on_message(now, id, message, out);
+                }
+            });
+        }
+    }
+
+    /// Dials all peers.
+    pub(super) fn dial_all(&mut self, host: &Rc<RefCell<Host<R>>>) {
+        let ids: Vec<ReplicaId> = self.peers.keys().copied().collect();
+        for id in ids {
+            self.dial_peer(host, id);
+        }
+    }
+
+    /// Dials a peer again, as was decided before.
+    pub(super) fn redial(&mut self, host: &Rc<RefCell<Host<R>>>, id: ReplicaId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.will_redial = false;
+        }
+        self.dial_peer(host, id);
+    }
+
+    /// Dials a peer, unless that is done or under way.
+    fn dial_peer(&mut self, host: &Rc<RefCell<Host<R>>>, id: ReplicaId) {
+        let now = self.gate.clock.now();
+        let (own, other) = (
+            self.topology.region_of(self.id),
+            self.topology.region_of(id),
+        );
+        let handshake = if self.gate.emulated_from.covers(now) {
+            self.gate.links.round_trip(own, other)
+        } else {
+            Duration::ZERO
+        };
+        // Before the coordinator told the addresses, a peer may have dialled already.
+        let address = self.addresses.get(id.index()).copied();
+        let (Some(peer), Some(address)) = (self.peers.get_mut(&id), address) else {
+            return;
+        };
+        if self.replica.is_none() || peer.outgoing.is_some() || peer.is_dialling {
+            return;
+        }
+        if !self.gate.conditions.are_connectable(own, other) {
+            self.redial_later(id);
+            return;
+        }
+        peer.is_dialling = true;
+        let dialling = Dialling {
+            peer: id,
+            incarnation: self.incarnation,
+            address,
+            stands_at: peer.ready_at.max(now + handshake),
+        };
+        tokio::task::spawn_local(connect_to_peer(Rc::clone(host), dialling));
+    }
+
+    fn redial_later(&mut self, id: ReplicaId) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if !std::mem::replace(&mut peer.will_redial, true) {
+            let at = self.gate.clock.now() + REDIAL_AFTER;
+            let dial = Delivery::Replica(self.id, ReplicaInput::Dial(id));
+            self.gate.line.push_unordered(at, dial.into());
+        }
+    }
+
+    /// Takes what came of a dial, and returns the connection with its epoch, if there is one.
+    fn dialled(
+        &mut self,
+        dialling: &Dialling,
+        dialled: std::io::Result<(Inbound, Outbound)>,
+    ) -> Option<(Inbound, Outbound, u64)> {
+        let id = dialling.peer;
+        // The process that dialled may have died meanwhile.
+        if self.incarnation != dialling.incarnation || self.replica.is_none() {
+            return None;
+        }
+        let peer = self.peers.get_mut(&id)?;
+        peer.is_dialling = false;
+        let (own, other) = (
+            self.topology.region_of(self.id),
+            self.topology.region_of(id),
+        );
+        let connectable = self.gate.conditions.are_connectable(own, other);
+        let hello = Hello::Peer(self.id);
+        match dialled {
+            Ok((inbound, outbound)) if connectable && outbound.push(Time::ZERO, &hello).is_ok() => {
+                outbound.flush();
+                peer.outgoing = Some(outbound.clone());
+                let epoch = peer.epoch;
+                self.connected(id);
+                Some((inbound, outbound, epoch))
+            }
+            _ => {
+                self.redial_later(id);
+                None
             }
         }
     }
 
-    fn connected(&mut self, id: ReplicaId, connect: impl FnOnce(&mut Peer<R::Message>)) {
-        let Some(peer) = self.peers.get_mut(&id) else {
-            return;
+    /// Takes the connection of whoever said hello, unless the process died meanwhile.
+    fn accept(
+        &mut self,
+        host: &Rc<RefCell<Host<R>>>,
+        hello: Hello,
+        connection: (Inbound, Outbound),
+    ) -> Option<Accepted<R>> {
+        self.replica.as_ref()?;
+        match hello {
+            Hello::Peer(peer) => {
+                let (reading, origin) = self.accept_peer(host, peer, connection)?;
+                Some(Accepted::Peer(reading, origin))
+            }
+            Hello::Client { client, region } => {
+                let is_known = region.index() < self.topology.profile.regions.len();
+                is_known.then(|| {
+                    let reading = self.accept_client((client, region), connection);
+                    Accepted::Client(reading, self.id, client)
+                })
+            }
+        }
+    }
+
+    /// Takes the connection that a peer dialled.
+    fn accept_peer(
+        &mut self,
+        host: &Rc<RefCell<Host<R>>>,
+        id: ReplicaId,
+        (inbound, outbound): (Inbound, Outbound),
+    ) -> Option<(Reading<R>, Origin)> {
+        let peer = self.peers.get(&id)?;
+        if peer.incoming.is_some() {
+            // The peer begins anew before the end of the old epoch has come.
+            self.end_epoch(id, peer.epoch);
+        }
+        let peer = self.peers.get_mut(&id)?;
+        let epoch = peer.epoch;
+        peer.incoming = Some(outbound.clone());
+        peer.greeted.notify_waiters();
+        let stream = stream_of(Use::Replicas, u32::from(id.0), epoch);
+        let ended = ReplicaInput::PeerEnded { peer: id, epoch };
+        let reading = Reading {
+            inbound,
+            outbound,
+            receiving: self.receiving_from(self.topology.region_of(id), stream),
+            ended: Delivery::Replica(self.id, ended),
         };
-        connect(peer);
-        if peer.is_connected() {
+        self.dial_peer(host, id);
+        self.connected(id);
+        let origin = Origin {
+            own: self.id,
+            peer: id,
+            epoch,
+        };
+        Some((reading, origin))
+    }
+
+    /// Tells the replica if both connections stand now.
+    fn connected(&mut self, id: ReplicaId) {
+        if self.peers.get(&id).is_some_and(Peer::is_connected) {
             let now = self.now();
             self.set_peer(id, PeerState::Up, now);
             self.report_connected();
@@ -103,22 +296,53 @@ impl<R: Replica + 'static> Host<R> {
         }
     }
 
-    /// Ends the epoch with a peer: both connections.
-    fn disconnected(&mut self, id: ReplicaId) {
+    /// Ends an epoch with a peer, unless it has ended.
+    pub(super) fn end_epoch(&mut self, id: ReplicaId, epoch: u64) {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        for outbound in [peer.outgoing.take(), peer.incoming.take()]
-            .into_iter()
-            .flatten()
-        {
-            outbound.close();
+        if peer.epoch == epoch && peer.close() {
+            let now = self.now();
+            self.set_peer(id, PeerState::Down, now);
+            self.redial_later(id);
+            self.settle_or_report(now);
         }
-        peer.epoch += 1;
-        peer.early.clear();
-        let now = self.now();
-        self.set_peer(id, PeerState::Down, now);
-        self.settle_or_report(now);
+    }
+
+    /// Ends the connections with the replica and the clients of the other region of a pair.
+    pub(super) fn end_connections(&mut self, pair: (RegionIndex, RegionIndex)) {
+        let region = self.other_region(pair);
+        for id in self.peers_in(region) {
+            let epoch = self.peers[&id].epoch;
+            self.end_epoch(id, epoch);
+        }
+        self.end_sessions_of(region);
+    }
+
+    /// Lets them come up again. Clients dial by themselves.
+    pub(super) fn restore_connections(
+        &mut self,
+        host: &Rc<RefCell<Host<R>>>,
+        pair: (RegionIndex, RegionIndex),
+        ready_at: Time,
+    ) {
+        for id in self.peers_in(self.other_region(pair)) {
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.ready_at = ready_at;
+            }
+            self.dial_peer(host, id);
+        }
+    }
+
+    fn other_region(&self, (a, b): (RegionIndex, RegionIndex)) -> RegionIndex {
+        let own = self.topology.region_of(self.id);
+        if own == a { b } else { a }
+    }
+
+    fn peers_in(&self, region: RegionIndex) -> Vec<ReplicaId> {
+        let ids = self.peers.keys().copied();
+        ids.filter(|&id| self.topology.region_of(id) == region)
+            .collect()
     }
 
     fn settle_or_report(&mut self, now: Now) {
@@ -126,34 +350,68 @@ impl<R: Replica + 'static> Host<R> {
             let _ = self.reports.send(FromAgent::Failed(why));
         }
     }
+
+    pub(super) fn receiving_from(&self, region: RegionIndex, stream: u64) -> ReceivingEnd<R> {
+        let link = LinkId {
+            from: region,
+            to: self.topology.region_of(self.id),
+        };
+        ReceivingEnd::new(link, stream, self.gate.clone())
+    }
 }
 
-/// Dials a peer, and again whenever the connection ends.
-pub(super) async fn keep_dialling<R: Replica + 'static>(
-    host: Rc<RefCell<Host<R>>>,
-    peer: ReplicaId,
-    address: SocketAddr,
-) {
+/// Waits while the process is paused: the system takes connections and bytes for it, which it
+/// finds when it goes on.
+async fn while_paused<R: Replica + 'static>(host: &Rc<RefCell<Host<R>>>) {
     loop {
-        if let Ok((mut inbound, outbound)) = dial(address).await {
-            let hello = {
-                let mut this = host.borrow_mut();
-                let now = this.gate.clock.now();
-                let hello = outbound.push(now, &Hello::Peer(this.id));
-                outbound.flush();
-                this.connected(peer, |peer| peer.outgoing = Some(outbound.clone()));
-                hello
-            };
-            if hello.is_ok() {
-                // Nothing is sent back on this connection: a read ends when the peer has gone.
-                tokio::select! {
-                    _ = inbound.fill() => {}
-                    () = outbound.closed() => {}
-                }
+        let running = {
+            let this = host.borrow();
+            if !this.is_paused {
+                return;
             }
-            host.borrow_mut().disconnected(peer);
+            Rc::clone(&this.running)
+        };
+        running.notified().await;
+    }
+}
+
+/// Dials a peer once, and holds the connection until it ends.
+async fn connect_to_peer<R: Replica + 'static>(host: Rc<RefCell<Host<R>>>, dialling: Dialling) {
+    let dialled = dial(dialling.address).await;
+    if dialled.is_ok() {
+        let (greeted, left) = {
+            let this = host.borrow();
+            let peer = &this.peers[&dialling.peer];
+            let left = if peer.incoming.is_some() {
+                Duration::ZERO
+            } else {
+                dialling.stands_at.since(this.gate.clock.now())
+            };
+            (Rc::clone(&peer.greeted), left)
+        };
+        if !left.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                () = greeted.notified() => {}
+            }
         }
-        tokio::time::sleep(REDIAL_AFTER).await;
+    }
+    while_paused(&host).await;
+    let connected = host.borrow_mut().dialled(&dialling, dialled);
+    let Some((mut inbound, outbound, epoch)) = connected else {
+        return;
+    };
+    // Nothing is sent back on this connection: a read ends when the peer has gone.
+    tokio::select! {
+        _ = inbound.fill() => {
+            while_paused(&host).await;
+            let mut this = host.borrow_mut();
+            // That is news when the end of the peer's own connection, after all that it sent, is.
+            if this.peers[&dialling.peer].incoming.is_none() {
+                this.end_epoch(dialling.peer, epoch);
+            }
+        }
+        () = outbound.closed() => {}
     }
 }
 
@@ -163,57 +421,30 @@ pub(super) async fn serve_connection<R: Replica + 'static>(
     mut inbound: Inbound,
     outbound: Outbound,
 ) {
+    let incarnation = host.borrow().incarnation;
     // Whoever does not say hello, or is no replica of this run, is hung up on.
     let Ok(hello) = inbound.receive::<Hello>().await else {
         return;
     };
-    match hello.message {
-        Hello::Peer(peer) if host.borrow().peers.contains_key(&peer) => {
-            let (mut receiving, origin) = {
-                let mut this = host.borrow_mut();
-                let region = this.topology.region_of(peer);
-                let receiving = this.receiving_from(region, u64::from(peer.0));
-                let epoch = this.peers.get(&peer).map_or(0, |state| state.epoch);
-                this.connected(peer, |state| state.incoming = Some(outbound.clone()));
-                (
-                    receiving,
-                    Origin {
-                        own: this.id,
-                        peer,
-                        epoch,
-                    },
-                )
-            };
-            tokio::select! {
-                () = read_peer(&mut inbound, &mut receiving, origin) => {}
-                () = outbound.closed() => {}
-            }
-            host.borrow_mut().disconnected(peer);
+    while_paused(&host).await;
+    if host.borrow().incarnation != incarnation {
+        return;
+    }
+    let connection = (inbound, outbound);
+    let accepted = host.borrow_mut().accept(&host, hello.message, connection);
+    match accepted {
+        Some(Accepted::Peer(reading, origin)) => read_peer(reading, origin).await,
+        Some(Accepted::Client(reading, own, client)) => {
+            sessions::read_client(reading, own, client).await;
         }
-        Hello::Client { client, region }
-            if region.index() < host.borrow().topology.profile.regions.len() =>
-        {
-            let (mut receiving, own) = {
-                let mut this = host.borrow_mut();
-                let receiving = this.receiving_from(region, 1 << 32 | u64::from(client.0));
-                this.clients.insert(client, (region, outbound));
-                (receiving, this.id)
-            };
-            read_client(&mut inbound, &mut receiving, own, client).await;
-            host.borrow_mut().clients.remove(&client);
-        }
-        _ => {}
+        None => {}
     }
 }
 
-impl<R: Replica + 'static> Host<R> {
-    fn receiving_from(&mut self, region: RegionIndex, connection: u64) -> ReceivingEnd<R> {
-        let link = longhaul_experiment::LinkId {
-            from: region,
-            to: self.topology.region_of(self.id),
-        };
-        ReceivingEnd::new(link, self.links.core(link, connection), self.gate.clone())
-    }
+/// A connection that is served.
+enum Accepted<R: Replica + 'static> {
+    Peer(Reading<R>, Origin),
+    Client(Reading<R>, ReplicaId, ClientId),
 }
 
 /// Whose messages a connection carries, to whom, in which epoch.
@@ -224,19 +455,15 @@ struct Origin {
     epoch: u64,
 }
 
-async fn read_peer<R: Replica + 'static>(
-    inbound: &mut Inbound,
-    receiving: &mut ReceivingEnd<R>,
-    Origin { own, peer, epoch }: Origin,
-) {
-    read_frames(inbound, receiving, |receiving, frame| {
+async fn read_peer<R: Replica + 'static>(reading: Reading<R>, Origin { own, peer, epoch }: Origin) {
+    let admit = |receiving: &mut ReceivingEnd<R>, frame: Received<PeerFrame<R::Message>>| {
         let Received {
             sent_at,
             bytes,
             message,
         } = frame;
         match message {
-            PeerFrame::<R::Message>::Message(message) => {
+            PeerFrame::Message(message) => {
                 let input = ReplicaInput::Message {
                     from: peer,
                     epoch,
@@ -245,49 +472,14 @@ async fn read_peer<R: Replica + 'static>(
                 receiving.admit(sent_at, bytes, Delivery::Replica(own, input));
             }
             PeerFrame::Probe => receiving.admit_probe(sent_at, bytes, |sample| {
-                Delivery::Replica(
-                    own,
-                    ReplicaInput::Probe {
-                        sent_at,
-                        sample,
-                        client: None,
-                    },
-                )
+                let input = ReplicaInput::Probe {
+                    sent_at,
+                    sample,
+                    client: None,
+                };
+                Delivery::Replica(own, input)
             }),
         }
-    })
-    .await;
-}
-
-async fn read_client<R: Replica + 'static>(
-    inbound: &mut Inbound,
-    receiving: &mut ReceivingEnd<R>,
-    own: ReplicaId,
-    client: ClientId,
-) {
-    read_frames(inbound, receiving, |receiving, frame| {
-        let Received {
-            sent_at,
-            bytes,
-            message,
-        } = frame;
-        match message {
-            ClientFrame::Request(request) => {
-                let delivery = Delivery::Replica(own, ReplicaInput::Request(request));
-                receiving.admit(sent_at, bytes, delivery);
-            }
-            ClientFrame::Probe => receiving.admit_probe(sent_at, bytes, |sample| {
-                let client = Some(client);
-                Delivery::Replica(
-                    own,
-                    ReplicaInput::Probe {
-                        sent_at,
-                        sample,
-                        client,
-                    },
-                )
-            }),
-        }
-    })
-    .await;
+    };
+    reading.run(admit).await;
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::{Buf, Bytes};
 use longhaul_protocol::LogRecord;
 
+use super::disk::Disk;
 use super::{StorageError, file_error};
 
 /// 4 bytes of length, 4 of CRC-32 (over kind and payload), 1 of kind.
@@ -20,6 +21,8 @@ pub(super) struct SegmentWriter {
     path: PathBuf,
     file: File,
     buffer: Vec<u8>,
+    /// Bytes of the file that are safe.
+    synced: u64,
 }
 
 impl SegmentWriter {
@@ -39,6 +42,7 @@ impl SegmentWriter {
             path: path.to_owned(),
             file,
             buffer: Vec::new(),
+            synced: 0,
         })
     }
 
@@ -56,15 +60,22 @@ impl SegmentWriter {
         self.buffer.extend_from_slice(payload);
     }
 
-    /// Writes what is buffered and waits until it is safe.
-    pub(super) fn sync(&mut self) -> Result<(), StorageError> {
-        if self.buffer.is_empty() {
+    /// Writes what is buffered and waits until it is safe. A process that is killed meanwhile
+    /// takes with it what was not.
+    pub(super) fn sync(&mut self, disk: &Disk) -> Result<(), StorageError> {
+        if self.buffer.is_empty() || disk.is_killed() {
             return Ok(());
         }
         self.file
             .write_all(&self.buffer)
-            .and_then(|()| self.file.sync_data())
             .map_err(|why| file_error("write", &self.path, why))?;
+        if !disk.outlive_delay() {
+            return cut(&self.path, self.synced);
+        }
+        self.file
+            .sync_data()
+            .map_err(|why| file_error("sync", &self.path, why))?;
+        self.synced += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }
@@ -103,13 +114,14 @@ pub(super) fn read(path: &Path) -> Result<Contents, StorageError> {
     })
 }
 
-/// Cuts a segment's torn end off, so that what is written later never follows damage.
+/// Cuts a segment's end off: torn, so that what is written later never follows damage, or not
+/// safe when its process died.
 pub(super) fn cut(path: &Path, length: u64) -> Result<(), StorageError> {
     OpenOptions::new()
         .write(true)
         .open(path)
         .and_then(|file| file.set_len(length).and_then(|()| file.sync_all()))
-        .map_err(|why| file_error("cut the torn end off", path, why))
+        .map_err(|why| file_error("cut the end off", path, why))
 }
 
 fn take_record(rest: &mut Bytes) -> Option<LogRecord> {

@@ -8,6 +8,7 @@ use longhaul_experiment::histogram::Histogram;
 use longhaul_protocol::LogRecord;
 
 use super::StorageError;
+use super::disk::Disk;
 use super::segment::SegmentWriter;
 
 /// Writes and syncs records of this many bytes one after the other, as a replica's log does, and
@@ -32,11 +33,12 @@ pub fn sync_times(
 fn measure(path: &Path, count: u32, record_bytes: usize) -> Result<Histogram, StorageError> {
     let mut segment = SegmentWriter::create(path)?;
     let record = LogRecord::Append(Bytes::from(vec![0x5a; record_bytes]));
+    let disk = Disk::default();
     let mut times = Histogram::new();
     for _ in 0..count {
         segment.append(&record);
         let began = Instant::now();
-        segment.sync()?;
+        segment.sync(&disk)?;
         times.record(began.elapsed());
     }
     Ok(times)

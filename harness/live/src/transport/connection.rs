@@ -6,17 +6,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 use longhaul_experiment::Time;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use super::frame::{FrameError, FrameReader, FrameWriter, Received};
+use super::frame::{FrameError, FrameReader, FrameWriter, MESSAGE_BYTES_MAX, Received};
 
-/// The most bytes that wait for a peer that does not read: 256 MiB. Beyond, the connection ends.
-const WAITING_BYTES_MAX: usize = 256 << 20;
+/// The most bytes that wait for a peer that does not read: 256 MiB beside the longest message.
+/// Beyond, the connection ends.
+const WAITING_BYTES_MAX: usize = (256 << 20) + MESSAGE_BYTES_MAX;
 
 /// Binds a listener to a free port of 127.0.0.1.
 ///
@@ -27,16 +28,25 @@ pub async fn listen() -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
 }
 
-/// Connects to a listener.
+/// What a process that lives says first on every connection that it takes.
+#[derive(Serialize, Deserialize)]
+struct Welcome;
+
+/// Connects to a listener whose process takes the connection.
 ///
 /// # Errors
 ///
-/// The system's.
+/// The system's; [`io::ErrorKind::ConnectionRefused`] when the listener hung up instead of calling
+/// [`Outbound::welcome`]: its process is dead.
 pub async fn dial(address: SocketAddr) -> io::Result<(Inbound, Outbound)> {
-    split(TcpStream::connect(address).await?)
+    let (mut inbound, outbound) = split(TcpStream::connect(address).await?)?;
+    let welcome = inbound.receive::<Welcome>().await;
+    welcome.map_err(|why| io::Error::new(io::ErrorKind::ConnectionRefused, why))?;
+    Ok((inbound, outbound))
 }
 
-/// Takes the next connection of a listener.
+/// Takes the next connection of a listener. Who dialled waits for [`Outbound::welcome`], and is
+/// refused when both halves are dropped before.
 ///
 /// # Errors
 ///
@@ -115,8 +125,11 @@ struct Shared {
     writing: RefCell<(Vec<u8>, usize)>,
     /// Whether a task waits for the socket to take more.
     blocked: Cell<bool>,
-    ended: Cell<bool>,
-    end: Notify,
+    /// Whether writing failed: the other end is gone, as reading tells in its turn.
+    broken: Cell<bool>,
+    /// Whether this end closed the connection.
+    closed: Cell<bool>,
+    closing: Notify,
 }
 
 impl Outbound {
@@ -126,9 +139,17 @@ impl Outbound {
             frames: RefCell::default(),
             writing: RefCell::default(),
             blocked: Cell::new(false),
-            ended: Cell::new(false),
-            end: Notify::new(),
+            broken: Cell::new(false),
+            closed: Cell::new(false),
+            closing: Notify::new(),
         }))
+    }
+
+    /// Tells who dialled that the connection is taken; written with the next
+    /// [`Outbound::flush`].
+    pub fn welcome(&self) {
+        // A message without content fits.
+        let _ = self.push(Time::ZERO, &Welcome);
     }
 
     /// Adds a frame to the batch and returns its bytes.
@@ -142,34 +163,34 @@ impl Outbound {
 
     /// Writes the batch as far as the socket takes it; a task of this thread writes the rest.
     pub fn flush(&self) {
-        if self.0.blocked.get() || self.0.ended.get() {
+        if self.0.is_over() {
+            self.0.frames.borrow_mut().clear();
+        } else if self.0.blocked.get() {
             if self.0.frames.borrow().len() > WAITING_BYTES_MAX {
                 self.close();
             }
-            return;
-        }
-        match self.0.write_some() {
-            Ok(true) => {}
-            Ok(false) => {
-                self.0.blocked.set(true);
-                let shared = Rc::clone(&self.0);
-                tokio::task::spawn_local(async move { shared.write_rest().await });
+        } else {
+            match self.0.write_some() {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.0.blocked.set(true);
+                    let shared = Rc::clone(&self.0);
+                    tokio::task::spawn_local(async move { shared.write_rest().await });
+                }
+                Err(_) => self.0.broken.set(true),
             }
-            Err(_) => self.close(),
         }
     }
 
-    /// Ends the connection: nothing more is written.
+    /// Ends the connection: nothing more is written, not even what waits.
     pub fn close(&self) {
-        self.0.ended.set(true);
-        self.0.end.notify_one();
+        self.0.closed.set(true);
+        self.0.closing.notify_waiters();
     }
 
-    /// Waits until the connection ended on this side.
+    /// Waits until this side closed the connection.
     pub async fn closed(&self) {
-        while !self.0.ended.get() {
-            self.0.end.notified().await;
-        }
+        self.0.closed().await;
     }
 }
 
@@ -198,20 +219,29 @@ impl Shared {
 
     async fn write_rest(&self) {
         loop {
-            let written = match self.stream.writable().await {
-                Ok(()) => self.write_some(),
-                Err(why) => Err(why),
+            let ready = tokio::select! {
+                ready = self.stream.writable() => ready,
+                () = self.closed() => break,
             };
-            match written {
+            match ready.and_then(|()| self.write_some()) {
                 Ok(false) => {}
                 Ok(true) => break,
                 Err(_) => {
-                    self.ended.set(true);
-                    self.end.notify_one();
+                    self.broken.set(true);
                     break;
                 }
             }
         }
         self.blocked.set(false);
+    }
+
+    async fn closed(&self) {
+        while !self.closed.get() {
+            self.closing.notified().await;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.broken.get() || self.closed.get()
     }
 }

@@ -1,8 +1,11 @@
-//! Frames: a length, the logical send time, and a message.
+//! Frames: a length, the logical send time, and a message or a part of one.
 //!
 //! A frame is a 4-byte big-endian length (of what follows), 8 bytes of little-endian logical send
-//! time in nanoseconds of the run's clock, and a postcard-encoded message. Whatever arrives, the
-//! reader holds at most one frame of [`FRAME_BYTES_MAX`] and one read of the socket.
+//! time in nanoseconds of the run's clock, and a postcard-encoded message. A frame of exactly
+//! [`FRAME_BYTES_MAX`] holds a part only: the next frame goes on with the message, and the first
+//! shorter one, which may hold nothing, ends it. Whatever arrives, the reader holds at most one
+//! frame, one read of the socket, and the parts that have really arrived of one message of at most
+//! [`MESSAGE_BYTES_MAX`]: memory is taken for what came, never for what was promised.
 
 use bytes::{Buf, BytesMut};
 use longhaul_experiment::Time;
@@ -14,11 +17,39 @@ use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 /// The most bytes of a frame after its length: 16 MiB.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
+/// The most bytes of an encoded message, in parts or not: 1 GiB.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
+
 /// What a frame adds to its message: length and send time.
 pub const HEADER_BYTES: usize = LENGTH_BYTES + TIME_BYTES;
 
 const LENGTH_BYTES: usize = 4;
 const TIME_BYTES: usize = 8;
+
+/// How long frames and messages may be.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// A frame after its length.
+    frame_bytes: usize,
+    /// An encoded message.
+    message_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            frame_bytes: FRAME_BYTES_MAX,
+            message_bytes: MESSAGE_BYTES_MAX,
+        }
+    }
+}
+
+impl Limits {
+    /// The bytes of a message in a part that is not the last.
+    fn part_bytes(self) -> usize {
+        self.frame_bytes - TIME_BYTES
+    }
+}
 
 /// Why a connection's bytes are refused. The connection is of no further use.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,22 +79,22 @@ pub enum FrameError {
         /// How many.
         bytes: usize,
     },
-    /// The message to be sent is longer than a frame may be.
-    #[error("a message of {bytes} bytes does not fit into a frame of {FRAME_BYTES_MAX}")]
+    /// A message is longer than messages may be.
+    #[error("a message of {bytes} bytes or more exceeds the {MESSAGE_BYTES_MAX} that are sent")]
     MessageTooLong {
-        /// Its length.
+        /// Its length, or as much of it as arrived.
         bytes: usize,
     },
 }
 
-/// A decoded frame.
+/// A decoded message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received<T> {
     /// When the sender says it sent it.
     pub sent_at: Time,
-    /// The frame's bytes, length and time included.
+    /// The bytes of its frames, lengths and times included.
     pub bytes: usize,
-    /// What it carries.
+    /// What they carry.
     pub message: T,
 }
 
@@ -71,28 +102,49 @@ pub struct Received<T> {
 #[derive(Debug, Default)]
 pub struct FrameWriter {
     buffer: Vec<u8>,
+    limits: Limits,
 }
 
 impl FrameWriter {
-    /// Appends a frame and returns its bytes.
+    /// Appends a message and returns the bytes of its frames.
     ///
     /// # Errors
     ///
     /// [`FrameError::MessageTooLong`]; nothing is appended then.
     pub fn push<T: Serialize>(&mut self, sent_at: Time, message: &T) -> Result<usize, FrameError> {
         let start = self.buffer.len();
-        self.buffer.extend_from_slice(&[0; LENGTH_BYTES]);
-        self.buffer
-            .extend_from_slice(&sent_at.as_nanos().to_le_bytes());
+        self.buffer.extend_from_slice(&[0; HEADER_BYTES]);
         postcard::serialize_with_flavor(message, Appending(&mut self.buffer))
             .expect("encoding into memory succeeds");
-        let length = self.buffer.len() - start - LENGTH_BYTES;
-        if length > FRAME_BYTES_MAX {
+        let bytes = self.buffer.len() - start - HEADER_BYTES;
+        if bytes > self.limits.message_bytes {
             self.buffer.truncate(start);
-            return Err(FrameError::MessageTooLong { bytes: length });
+            return Err(FrameError::MessageTooLong { bytes });
         }
-        self.buffer[start..start + LENGTH_BYTES].copy_from_slice(&(length as u32).to_be_bytes());
-        Ok(length + LENGTH_BYTES)
+        if bytes < self.limits.part_bytes() {
+            let header = header(bytes, sent_at);
+            self.buffer[start..start + HEADER_BYTES].copy_from_slice(&header);
+        } else {
+            self.divide(start, sent_at);
+        }
+        Ok(self.buffer.len() - start)
+    }
+
+    /// Divides the message that begins at `start`, after room for a header, into parts.
+    fn divide(&mut self, start: usize, sent_at: Time) {
+        let message = self.buffer.split_off(start + HEADER_BYTES);
+        self.buffer.truncate(start);
+        let part_bytes = self.limits.part_bytes();
+        let mut rest = message.as_slice();
+        loop {
+            let (part, later) = rest.split_at(rest.len().min(part_bytes));
+            self.buffer.extend_from_slice(&header(part.len(), sent_at));
+            self.buffer.extend_from_slice(part);
+            if part.len() < part_bytes {
+                return;
+            }
+            rest = later;
+        }
     }
 
     /// Says whether there is nothing to write.
@@ -105,6 +157,11 @@ impl FrameWriter {
         self.buffer.len()
     }
 
+    /// Drops the frames.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+    }
+
     /// Swaps the frames out against an empty buffer.
     pub fn swap(&mut self, empty: &mut Vec<u8>) {
         debug_assert!(empty.is_empty());
@@ -115,6 +172,15 @@ impl FrameWriter {
     pub fn as_slice(&self) -> &[u8] {
         &self.buffer
     }
+}
+
+/// Returns the header of a frame with so many bytes of a message.
+fn header(message_bytes: usize, sent_at: Time) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    let length = (message_bytes + TIME_BYTES) as u32;
+    header[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+    header[LENGTH_BYTES..].copy_from_slice(&sent_at.as_nanos().to_le_bytes());
+    header
 }
 
 /// A postcard flavor that appends to a buffer.
@@ -138,26 +204,38 @@ impl Flavor for Appending<'_> {
     }
 }
 
-/// Splits a stream of bytes into frames.
+/// Splits a stream of bytes into messages.
 #[derive(Debug)]
 pub struct FrameReader {
     codec: LengthDelimitedCodec,
     buffer: BytesMut,
+    /// The parts that have arrived of a message.
+    parts: Vec<u8>,
+    /// The bytes of their frames.
+    parts_bytes: usize,
+    limits: Limits,
 }
 
 impl Default for FrameReader {
     fn default() -> FrameReader {
-        FrameReader {
-            codec: LengthDelimitedCodec::builder()
-                .length_field_length(LENGTH_BYTES)
-                .max_frame_length(FRAME_BYTES_MAX)
-                .new_codec(),
-            buffer: BytesMut::with_capacity(64 << 10),
-        }
+        FrameReader::with_limits(Limits::default())
     }
 }
 
 impl FrameReader {
+    fn with_limits(limits: Limits) -> FrameReader {
+        FrameReader {
+            codec: LengthDelimitedCodec::builder()
+                .length_field_length(LENGTH_BYTES)
+                .max_frame_length(limits.frame_bytes)
+                .new_codec(),
+            buffer: BytesMut::with_capacity(64 << 10),
+            parts: Vec::new(),
+            parts_bytes: 0,
+            limits,
+        }
+    }
+
     /// Returns the buffer that the socket is read into.
     pub fn buffer(&mut self) -> &mut BytesMut {
         if self.buffer.capacity() - self.buffer.len() < 16 << 10 {
@@ -166,145 +244,72 @@ impl FrameReader {
         &mut self.buffer
     }
 
-    /// Takes the next complete frame; `None` when more bytes are needed.
+    /// Takes the next complete message; `None` when more bytes are needed.
     ///
     /// # Errors
     ///
-    /// The bytes are no frame of such messages.
+    /// The bytes are no frames of such messages.
     pub fn next_frame<T: DeserializeOwned>(&mut self) -> Result<Option<Received<T>>, FrameError> {
-        let frame = self
+        while let Some(mut frame) = self
             .codec
             .decode(&mut self.buffer)
-            .map_err(|_| FrameError::TooLong)?;
-        let Some(mut frame) = frame else {
-            return Ok(None);
-        };
-        let length = frame.len();
-        if length < TIME_BYTES {
-            return Err(FrameError::TooShort { bytes: length });
+            .map_err(|_| FrameError::TooLong)?
+        {
+            let length = frame.len();
+            if length < TIME_BYTES {
+                return Err(FrameError::TooShort { bytes: length });
+            }
+            let sent_at = Time::from_nanos(frame.get_u64_le());
+            if length == self.limits.frame_bytes {
+                self.keep_part(&frame)?;
+                continue;
+            }
+            let bytes = std::mem::take(&mut self.parts_bytes) + length + LENGTH_BYTES;
+            let message = if self.parts.is_empty() {
+                decode(&frame)?
+            } else {
+                self.check_length(frame.len())?;
+                // Such messages are rare: their memory is given back.
+                let mut whole = std::mem::take(&mut self.parts);
+                whole.extend_from_slice(&frame);
+                decode(&whole)?
+            };
+            return Ok(Some(Received {
+                sent_at,
+                bytes,
+                message,
+            }));
         }
-        let sent_at = Time::from_nanos(frame.get_u64_le());
-        let (message, rest) = postcard::take_from_bytes(&frame)
-            .map_err(|why| FrameError::Malformed { bytes: length, why })?;
-        if !rest.is_empty() {
-            return Err(FrameError::Trailing { bytes: rest.len() });
-        }
-        Ok(Some(Received {
-            sent_at,
-            bytes: length + LENGTH_BYTES,
-            message,
-        }))
+        Ok(None)
     }
+
+    fn keep_part(&mut self, part: &[u8]) -> Result<(), FrameError> {
+        self.check_length(part.len())?;
+        self.parts.extend_from_slice(part);
+        self.parts_bytes += part.len() + HEADER_BYTES;
+        Ok(())
+    }
+
+    fn check_length(&self, added: usize) -> Result<(), FrameError> {
+        let bytes = self.parts.len() + added;
+        if bytes > self.limits.message_bytes {
+            return Err(FrameError::MessageTooLong { bytes });
+        }
+        Ok(())
+    }
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
+    let (message, rest) =
+        postcard::take_from_bytes(bytes).map_err(|why| FrameError::Malformed {
+            bytes: bytes.len(),
+            why,
+        })?;
+    if !rest.is_empty() {
+        return Err(FrameError::Trailing { bytes: rest.len() });
+    }
+    Ok(message)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn read_all<T: DeserializeOwned>(
-        reader: &mut FrameReader,
-        bytes: &[u8],
-    ) -> Result<Vec<Received<T>>, FrameError> {
-        reader.buffer().extend_from_slice(bytes);
-        let mut received = Vec::new();
-        while let Some(frame) = reader.next_frame()? {
-            received.push(frame);
-        }
-        Ok(received)
-    }
-
-    #[test]
-    fn frames_survive_a_sender_that_writes_one_byte_at_a_time() {
-        let mut writer = FrameWriter::default();
-        for number in 0..3u64 {
-            writer
-                .push(Time(number), &(number, "message".to_owned()))
-                .unwrap();
-        }
-        let mut reader = FrameReader::default();
-        let mut received = Vec::new();
-        for byte in writer.as_slice() {
-            received.extend(read_all::<(u64, String)>(&mut reader, &[*byte]).unwrap());
-        }
-        let numbers: Vec<u64> = received.iter().map(|frame| frame.message.0).collect();
-        assert_eq!(numbers, [0, 1, 2]);
-        let bytes: usize = received.iter().map(|frame| frame.bytes).sum();
-        assert_eq!(bytes, writer.len());
-    }
-
-    #[test]
-    fn a_truncated_frame_waits_and_an_oversize_one_is_refused_before_memory_is_taken() {
-        let mut writer = FrameWriter::default();
-        writer.push(Time(1), &7u64).unwrap();
-        let mut reader = FrameReader::default();
-        let cut = &writer.as_slice()[..writer.len() - 1];
-        assert_eq!(read_all::<u64>(&mut reader, cut).unwrap(), []);
-
-        let mut reader = FrameReader::default();
-        let length = (FRAME_BYTES_MAX as u32 + 1).to_be_bytes();
-        assert_eq!(
-            read_all::<u64>(&mut reader, &length),
-            Err(FrameError::TooLong)
-        );
-        assert!(reader.buffer.capacity() <= 128 << 10);
-    }
-
-    #[test]
-    fn a_frame_with_too_little_or_too_much_in_it_is_refused() {
-        let short = [0, 0, 0, 2, 1, 2];
-        assert_eq!(
-            read_all::<u64>(&mut FrameReader::default(), &short),
-            Err(FrameError::TooShort { bytes: 2 })
-        );
-        let mut writer = FrameWriter::default();
-        writer.push(Time(1), &(7u8, 9u8)).unwrap();
-        assert_eq!(
-            read_all::<u8>(&mut FrameReader::default(), writer.as_slice()),
-            Err(FrameError::Trailing { bytes: 1 })
-        );
-    }
-
-    #[test]
-    fn a_message_that_does_not_fit_leaves_the_writer_as_it_was() {
-        let mut writer = FrameWriter::default();
-        writer.push(Time(1), &1u8).unwrap();
-        let before = writer.len();
-        let long = vec![1u8; FRAME_BYTES_MAX];
-        assert!(matches!(
-            writer.push(Time(1), &long),
-            Err(FrameError::MessageTooLong { .. })
-        ));
-        assert_eq!(writer.len(), before);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn garbage_is_refused_or_waits_but_never_panics_nor_grows(
-            pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..20)
-        ) {
-            let mut reader = FrameReader::default();
-            for piece in &pieces {
-                if read_all::<Vec<(u64, String)>>(&mut reader, piece).is_err() {
-                    break;
-                }
-            }
-            prop_assert!(reader.buffer.capacity() <= 2 * FRAME_BYTES_MAX);
-        }
-
-        #[test]
-        fn what_is_written_is_read(messages in proptest::collection::vec(any::<(u64, String)>(), 0..20)) {
-            let mut writer = FrameWriter::default();
-            for message in &messages {
-                writer.push(Time(message.0), message).unwrap();
-            }
-            let received = read_all::<(u64, String)>(&mut FrameReader::default(), writer.as_slice()).unwrap();
-            prop_assert!(received.iter().all(|frame| frame.sent_at == Time(frame.message.0)));
-            let read: Vec<_> = received.into_iter().map(|frame| frame.message).collect();
-            prop_assert_eq!(read, messages);
-        }
-    }
-}
+mod tests;

@@ -140,3 +140,16 @@ fn who_asks_the_nearest_replica_is_refused_by_it() {
     assert_eq!(sends.len(), 1);
     assert_eq!(outcomes(core), [(id, refused)]);
 }
+
+#[test]
+fn whose_connection_to_the_leader_is_lost_asks_the_next_replica_from_then_on() {
+    let mut core = clients(None);
+    let mut sends = Vec::new();
+    core.on_connection_lost(Time::from_millis(3), 0, FIRST, &mut sends);
+    core.on_due(Time::from_millis(4), due(OperationKind::Write), &mut sends);
+    core.on_connection_lost(Time::from_millis(5), 1, LAST, &mut sends);
+    core.on_due(Time::from_millis(6), due(OperationKind::Write), &mut sends);
+    core.on_due(Time::from_millis(6), due(OperationKind::Read), &mut sends);
+    let asked: Vec<ReplicaId> = sends.iter().map(|send| send.to).collect();
+    assert_eq!(asked, [LAST, FIRST, LAST]);
+}

@@ -15,6 +15,12 @@ pub fn make_precise(priority: Option<u8>) -> String {
     }
 }
 
+/// Returns the processor time that the calling thread has used; `None` where the system does not
+/// tell.
+pub fn thread_processor_time() -> Option<Duration> {
+    ThreadId::current().processor_time()
+}
+
 /// Names a thread for its processor time to be read by others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ThreadId(#[cfg(target_os = "linux")] nix::unistd::Pid);

@@ -90,6 +90,7 @@ fn record(backend: BackendKind) -> RunRecord {
             mode: scenario.modes[0].clone(),
             paths: BTreeMap::new(),
             leaders: Vec::new(),
+            faults: Vec::new(),
             window_start: Time(2 * SECOND_NS),
             window: Duration::from_secs(3),
             regions: vec![region_record(0, 3), region_record(1, 3)],

@@ -1,0 +1,138 @@
+//! What faults have made of the links: written by whoever carries the faults out, followed by the
+//! receiving ends of connections.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use longhaul_experiment::{LinkId, RegionIndex, Time, Topology};
+use tokio::sync::watch;
+
+/// What a link is like for frames sent from an instant on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct LinkCondition {
+    /// Since when.
+    pub(crate) from: Time,
+    /// Whether frames wait at its entrance.
+    pub(crate) is_cut: bool,
+    /// What is added to its one-way delay.
+    pub(crate) added: Duration,
+    /// The share lost of what it would not lose by itself.
+    pub(crate) loss: f64,
+}
+
+/// A link's conditions in the order of their beginnings, at most one per command of a fault.
+pub(crate) type Followed = watch::Receiver<Vec<LinkCondition>>;
+
+/// The conditions of all links of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkConditions(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    links: BTreeMap<LinkId, watch::Sender<Vec<LinkCondition>>>,
+    /// Pairs of regions, the lower first, whose connections have ended and stay down.
+    ended: Mutex<BTreeSet<(RegionIndex, RegionIndex)>>,
+}
+
+impl LinkConditions {
+    /// Returns the conditions without faults.
+    pub(crate) fn new(topology: &Topology) -> LinkConditions {
+        let regions = || topology.profile.region_indexes();
+        let links = regions()
+            .flat_map(|from| regions().map(move |to| LinkId { from, to }))
+            .map(|link| (link, watch::Sender::new(Vec::new())))
+            .collect();
+        LinkConditions(Arc::new(Shared {
+            links,
+            ended: Mutex::default(),
+        }))
+    }
+
+    /// Returns what follows a link's conditions.
+    pub(crate) fn follow(&self, link: LinkId) -> Followed {
+        self.0.links[&link].subscribe()
+    }
+
+    /// Changes a link's condition from an instant on, which is not before that of the last change.
+    pub(crate) fn change(&self, link: LinkId, from: Time, change: impl FnOnce(&mut LinkCondition)) {
+        self.0.links[&link].send_modify(|conditions| {
+            let mut next = conditions.last().copied().unwrap_or_default();
+            next.from = from;
+            change(&mut next);
+            conditions.push(next);
+        });
+    }
+
+    /// Says whether a link is cut now.
+    pub(crate) fn is_cut(&self, link: LinkId) -> bool {
+        let conditions = self.0.links[&link].borrow();
+        conditions.last().is_some_and(|last| last.is_cut)
+    }
+
+    /// Ends the connections between two regions until they are restored; `false` when they had
+    /// ended.
+    pub(crate) fn end_connections(&self, pair: (RegionIndex, RegionIndex)) -> bool {
+        self.ended().insert(pair)
+    }
+
+    /// Lets connections between two regions come up again.
+    pub(crate) fn restore_connections(&self, pair: (RegionIndex, RegionIndex)) {
+        self.ended().remove(&pair);
+    }
+
+    /// Says whether a connection between two regions can come up now.
+    pub(crate) fn are_connectable(&self, a: RegionIndex, b: RegionIndex) -> bool {
+        let is_cut = |from, to| self.is_cut(LinkId { from, to });
+        !is_cut(a, b) && !is_cut(b, a) && !self.ended().contains(&(a.min(b), a.max(b)))
+    }
+
+    fn ended(&self) -> MutexGuard<'_, BTreeSet<(RegionIndex, RegionIndex)>> {
+        self.0.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul_experiment::profile::bundled;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_comes_up_when_no_way_is_cut_and_nothing_keeps_it_down() {
+        let profile = bundled::bundled("aws-5").expect("it is bundled");
+        let conditions = LinkConditions::new(&Topology::everywhere(profile));
+        let (a, b, c) = (RegionIndex(0), RegionIndex(1), RegionIndex(2));
+        let back = LinkId { from: b, to: a };
+        conditions.change(back, Time(1), |condition| condition.is_cut = true);
+        assert!(!conditions.are_connectable(a, b) && !conditions.are_connectable(b, a));
+        assert!(conditions.are_connectable(a, c));
+        assert!(conditions.end_connections((a, b)));
+        assert!(!conditions.end_connections((a, b)), "they had ended");
+        conditions.change(back, Time(2), |condition| condition.is_cut = false);
+        assert!(!conditions.are_connectable(a, b));
+        conditions.restore_connections((a, b));
+        assert!(conditions.are_connectable(a, b));
+    }
+
+    #[test]
+    fn conditions_are_kept_in_order_with_what_did_not_change() {
+        let profile = bundled::bundled("aws-5").expect("it is bundled");
+        let conditions = LinkConditions::new(&Topology::everywhere(profile));
+        let link = LinkId {
+            from: RegionIndex(0),
+            to: RegionIndex(1),
+        };
+        let added = Duration::from_millis(5);
+        conditions.change(link, Time(1), |condition| condition.added = added);
+        conditions.change(link, Time(2), |condition| condition.loss = 0.5);
+        let seen = conditions.follow(link).borrow().clone();
+        let expected = |from, loss| LinkCondition {
+            from,
+            added,
+            loss,
+            ..LinkCondition::default()
+        };
+        assert_eq!(seen, [expected(Time(1), 0.0), expected(Time(2), 0.5)]);
+    }
+}
