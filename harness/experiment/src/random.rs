@@ -34,6 +34,8 @@ pub enum Stream {
     Faults = 6,
     /// Calibration probes.
     Calibration = 7,
+    /// How long syncs of a replica's disk take in virtual time, index = replica.
+    Sync = 8,
     /// Generated profiles, index = city or pair of cities.
     Generation = 16,
 }

@@ -57,6 +57,14 @@ impl Default for ServiceTimes {
 }
 
 impl ServiceTimes {
+    /// Returns times where nothing but a sync takes any, and each of them this much.
+    pub fn of_syncs(sync: Duration) -> ServiceTimes {
+        ServiceTimes {
+            sync: Marginal::Quantiles(vec![(0.0, sync), (1.0, sync)]),
+            ..ServiceTimes::default()
+        }
+    }
+
     /// Returns how long a replica is busy with this many messages of this many bytes in all, to
     /// the nanosecond.
     ///

@@ -11,6 +11,7 @@ use longhaul_experiment::backend::{Backend, RunError};
 use longhaul_experiment::record::{
     BackendKind, Calibration, Environment, ModeRecord, RECORD_VERSION,
 };
+use longhaul_experiment::service::ServiceTimes;
 use longhaul_experiment::{
     Contact, ModeSpec, OperationKind, OperationRecord, Path, RunRecord, Scenario, Seed, Time,
 };
@@ -34,8 +35,6 @@ const BOOTSTRAP_EVENTS_MAX: u64 = 10_000_000;
 /// and seed.
 #[derive(Clone, Copy, Debug)]
 pub struct SimBackend {
-    /// How long a sync of the log takes under `wal`; zero by default.
-    pub sync_delay: Duration,
     /// How callbacks are batched; by instant by default.
     pub batching: Batching,
     /// How many modes of a scenario run at once; as many as there are processors by default. Each
@@ -46,7 +45,6 @@ pub struct SimBackend {
 impl Default for SimBackend {
     fn default() -> SimBackend {
         SimBackend {
-            sync_delay: Duration::ZERO,
             batching: Batching::EveryInstant,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         }
@@ -151,7 +149,10 @@ impl SimBackend {
         let topology = Arc::new(scenario.topology.clone());
         let options = SimulationOptions {
             durability: scenario.durability,
-            sync_delay: self.sync_delay,
+            service: scenario
+                .service
+                .as_ref()
+                .map_or_else(ServiceTimes::default, |service| service.of(spec).clone()),
             batching: self.batching,
         };
         let mut simulation = Simulation::new(mode, topology, seed, options);

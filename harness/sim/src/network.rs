@@ -175,6 +175,11 @@ impl<F> Network<F> {
             .collect()
     }
 
+    /// Has the size of every frame known from now on.
+    pub fn need_sizes(&mut self) {
+        self.size_matters = true;
+    }
+
     /// Returns the size of a frame with this content, or 0 when nobody needs it: walking every
     /// message of a run costs more than delivering it.
     pub fn frame_bytes(&self, content: &impl Serialize) -> usize {

@@ -5,6 +5,7 @@ mod connections;
 mod effects;
 mod events;
 mod node;
+mod processors;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use longhaul_experiment::record::{Leadership, LinkTraffic};
 use longhaul_experiment::scenario::Durability;
+use longhaul_experiment::service::ServiceTimes;
 use longhaul_experiment::time::nanos;
 use longhaul_experiment::{OperationId, Outcome, RegionIndex, ReplicaId, Seed, Time, Topology};
 use longhaul_protocol::paged::PagedMap;
@@ -32,12 +34,12 @@ type EffectOf<M> = Effect<MessageOf<M>, TimerOf<M>>;
 type FrameOf<M> = Frame<MessageOf<M>>;
 
 /// What is chosen of a simulation besides mode, topology and seed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SimulationOptions {
     /// What replicas keep.
     pub durability: Durability,
-    /// How long a sync of the log takes; storage in memory takes no time.
-    pub sync_delay: Duration,
+    /// What replicas' work costs: nothing by default. Storage in memory does not sync.
+    pub service: ServiceTimes,
     /// How callbacks are batched.
     pub batching: Batching,
 }
@@ -46,7 +48,7 @@ impl Default for SimulationOptions {
     fn default() -> SimulationOptions {
         SimulationOptions {
             durability: Durability::Memory,
-            sync_delay: Duration::ZERO,
+            service: ServiceTimes::default(),
             batching: Batching::EveryEvent,
         }
     }
@@ -167,7 +169,7 @@ impl<M: Mode> Simulation<M> {
     ) -> Simulation<M> {
         let nodes = topology
             .replica_ids()
-            .map(|id| Node::new(&mode, id, &topology, (seed, options.durability)))
+            .map(|id| Node::new(&mode, id, &topology, (seed, &options)))
             .collect();
         let mut simulation = Simulation {
             network: Network::new(Arc::clone(&topology), seed),
@@ -194,6 +196,9 @@ impl<M: Mode> Simulation<M> {
             judge: None,
             tracer: Tracer::default(),
         };
+        if !simulation.options.service.per_kib.is_zero() {
+            simulation.network.need_sizes();
+        }
         simulation.start_all();
         simulation
     }
@@ -228,7 +233,8 @@ impl<M: Mode> Simulation<M> {
         let Some((key, event)) = self.queue.pop() else {
             return false;
         };
-        self.now = key.time();
+        // A timer that was put off while its replica was stopped or busy may be overdue.
+        self.now = self.now.max(key.time());
         self.events += 1;
         self.carry_out(key, event);
         let instant_ends = self.queue.next_time() != Some(self.now);

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use longhaul_experiment::fault::{FaultAction, FaultPlan};
 use longhaul_experiment::scenario::Durability;
+use longhaul_experiment::service::ServiceTimes;
 use longhaul_experiment::{
     Backend, ErrorKind, Fault, FaultKind, FaultTarget, Key, LinkId, Operation, OperationResult,
     Outcome, RegionIndex, ReplicaId, RunRecord, Seed, Time,
@@ -275,7 +276,7 @@ fn a_slow_disk_makes_every_sync_longer() {
     let sync_delay = Duration::from_millis(3);
     let options = SimulationOptions {
         durability: Durability::Wal,
-        sync_delay,
+        service: ServiceTimes::of_syncs(sync_delay),
         ..SimulationOptions::default()
     };
     let mut simulation = Simulation::new(Toy, Arc::new(topology()), Seed(1), options);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longhaul_experiment::scenario::Durability;
+use longhaul_experiment::service::ServiceTimes;
 use longhaul_experiment::{
     LinkId, ModeSpec, Operation, OperationKind, OperationResult, Outcome, RegionIndex, ReplicaId,
     Seed, Time,
@@ -79,7 +80,7 @@ fn a_sync_adds_its_time_once_to_a_write_that_syncs_in_parallel() {
     let sync_delay = Duration::from_millis(3);
     let options = SimulationOptions {
         durability: Durability::Wal,
-        sync_delay,
+        service: ServiceTimes::of_syncs(sync_delay),
         ..SimulationOptions::default()
     };
     let mut simulation = Simulation::new(Toy, Arc::new(topology()), Seed(1), options);
@@ -92,7 +93,7 @@ fn a_sync_adds_its_time_once_to_a_write_that_syncs_in_parallel() {
 fn records_that_were_not_synced_die_with_the_process() {
     let options = SimulationOptions {
         durability: Durability::Wal,
-        sync_delay: Duration::from_millis(100),
+        service: ServiceTimes::of_syncs(Duration::from_millis(100)),
         ..SimulationOptions::default()
     };
     let mut simulation = Simulation::new(Toy, Arc::new(topology()), Seed(1), options);

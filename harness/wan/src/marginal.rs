@@ -1,8 +1,10 @@
 //! Marginal distributions of jitter: exact tails, exact quantiles, and a fast table of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use longhaul_experiment::profile::Marginal;
+use longhaul_experiment::random::Generator;
 use longhaul_experiment::time::nanos;
 
 use crate::{gamma, normal};
@@ -67,6 +69,31 @@ impl QuantileTable {
     /// Says whether the added delay never varies.
     pub fn is_constant(&self) -> bool {
         self.constant
+    }
+}
+
+/// Independent draws from a tabulated marginal. Caution: links draw from [`crate::jitter`] instead,
+/// which is a process in time.
+#[derive(Clone, Debug)]
+pub struct MarginalDraws {
+    table: Arc<QuantileTable>,
+    generator: Generator,
+}
+
+impl MarginalDraws {
+    /// Returns the draws of a stream.
+    pub fn new(table: Arc<QuantileTable>, generator: Generator) -> MarginalDraws {
+        MarginalDraws { table, generator }
+    }
+
+    /// Draws, to the nanosecond. Nothing is drawn from the stream when nothing varies.
+    pub fn draw(&mut self) -> Duration {
+        let score = if self.table.is_constant() {
+            0.0
+        } else {
+            normal::draw(&mut self.generator)
+        };
+        Duration::from_nanos(self.table.at_score(score) as u64)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What follows from callbacks: batches end, and what replicas want done is done.
 
 use longhaul_experiment::record::Leadership;
-use longhaul_experiment::{OperationId, Outcome, ReplicaId, Time};
+use longhaul_experiment::{OperationId, Outcome, ReplicaId};
 use longhaul_protocol::{Effect, LogRecord, Mode, PersistToken, Replica};
+use std::time::Duration;
 
 use super::events::{Event, Frame, Sync};
 use super::{MessageOf, Simulation, Verdict};
@@ -45,15 +46,15 @@ impl<M: Mode> Simulation<M> {
         let mut effects = std::mem::take(&mut self.effects);
         let node = &mut self.nodes[id.index()];
         node.outbox.swap_effects(&mut effects);
-        let at = node.take_effects_instant(self.now);
+        node.end_batch(self.now, &effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Send { to, message } => self.send(at, (id, to), message),
+                Effect::Send { to, message } => self.send(id, to, message),
                 Effect::Reply { operation, outcome } => {
-                    self.respond(at, (id, operation), outcome);
+                    self.respond(id, operation, outcome);
                 }
                 Effect::Persist { token, records } => {
-                    let sync = self.persist(at, id, (token, records));
+                    let sync = self.persist(id, token, records);
                     self.syncs.extend(sync);
                 }
                 Effect::SetTimer { timer, after } => {
@@ -84,7 +85,7 @@ impl<M: Mode> Simulation<M> {
         self.effects = effects;
     }
 
-    fn send(&mut self, at: Time, (from, to): (ReplicaId, ReplicaId), message: MessageOf<M>) {
+    fn send(&mut self, from: ReplicaId, to: ReplicaId, message: MessageOf<M>) {
         let connected = self.nodes[from.index()].connected.get(to.index());
         let Some(epoch) = connected.copied().flatten() else {
             return;
@@ -93,11 +94,11 @@ impl<M: Mode> Simulation<M> {
             Some(judge) => judge(self.now, from, to, &message),
             None => Verdict::Deliver,
         };
-        let (at, datagram) = match verdict {
-            Verdict::Deliver => (at, false),
+        let (longer, datagram) = match verdict {
+            Verdict::Deliver => (Duration::ZERO, false),
             Verdict::Drop => return,
-            Verdict::Hold(longer) => (at + longer, false),
-            Verdict::DeliverAfter(delay) => (at + delay, true),
+            Verdict::Hold(longer) => (longer, false),
+            Verdict::DeliverAfter(delay) => (delay, true),
         };
         let cause = self.nodes[from.index()].cause;
         let cause = self.tracer.add(self.now, cause, || TraceKind::Sent {
@@ -106,6 +107,8 @@ impl<M: Mode> Simulation<M> {
             name: <M::Replica as Replica>::name(&message),
         });
         let bytes = self.network.frame_bytes(&message);
+        let node = &mut self.nodes[from.index()];
+        let at = node.take_sending_instant(self.now, bytes) + longer;
         let frame = Frame::Message {
             from,
             to,
@@ -120,12 +123,7 @@ impl<M: Mode> Simulation<M> {
         self.transmit(at, Wire::Replicas(from, to), bytes, frame);
     }
 
-    pub(super) fn respond(
-        &mut self,
-        at: Time,
-        (id, operation): (ReplicaId, OperationId),
-        outcome: Outcome,
-    ) {
+    pub(super) fn respond(&mut self, id: ReplicaId, operation: OperationId, outcome: Outcome) {
         let Some(&client) = self.clients.get(operation.client.0.into()) else {
             return;
         };
@@ -139,6 +137,7 @@ impl<M: Mode> Simulation<M> {
             operation,
         });
         let bytes = self.network.frame_bytes(&(operation, &outcome));
+        let at = self.nodes[id.index()].take_sending_instant(self.now, bytes);
         let wire = Wire::ToClient(client, id);
         let frame = Frame::Response {
             client,
@@ -151,12 +150,12 @@ impl<M: Mode> Simulation<M> {
         self.transmit(at, wire, bytes, frame);
     }
 
-    /// Gives records to storage at an instant, and returns the sync if it takes no time.
+    /// Gives records to storage, and returns the sync if it takes no time.
     fn persist(
         &mut self,
-        at: Time,
         id: ReplicaId,
-        (token, records): (PersistToken, Vec<LogRecord>),
+        token: PersistToken,
+        records: Vec<LogRecord>,
     ) -> Option<Sync> {
         let node = &mut self.nodes[id.index()];
         let cause = self
@@ -169,7 +168,7 @@ impl<M: Mode> Simulation<M> {
             records,
             cause,
         };
-        let due = node.take_sync_instant(at, self.options.sync_delay);
+        let due = node.take_sync_instant(self.now);
         if due == self.now {
             return Some(sync);
         }

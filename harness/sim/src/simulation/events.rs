@@ -25,6 +25,11 @@ pub(super) enum Event<Message, Timer> {
         incarnation: u32,
         sync: Sync,
     },
+    /// The processors of one life of a replica are done with a part of their work.
+    Work {
+        replica: ReplicaId,
+        incarnation: u32,
+    },
     /// A pair of replicas has connected.
     Connected {
         pair: (ReplicaId, ReplicaId),
@@ -98,6 +103,7 @@ impl<Message, Timer> Event<Message, Timer> {
             Event::Frame(Frame::Request { replica, .. })
             | Event::Timer { replica, .. }
             | Event::Synced { replica, .. }
+            | Event::Work { replica, .. }
             | Event::Peer { replica, .. } => Some(*replica),
             Event::Frame(Frame::Response { .. })
             | Event::Connected { .. }
@@ -133,12 +139,23 @@ impl<M: Mode> Simulation<M> {
     }
 
     pub(super) fn carry_out(&mut self, key: EventKey, event: EventOf<M>) {
-        if let Some(id) = event.replica()
-            && let Some(waiting) = &mut self.nodes[id.index()].paused
-        {
-            waiting.push((key, event));
-            return;
+        if let Some(id) = event.replica() {
+            let node = &mut self.nodes[id.index()];
+            if let Some(waiting) = &mut node.paused {
+                waiting.push((key, event));
+                return;
+            }
+            let is_work = matches!(event, Event::Work { .. });
+            if node.processors.is_some() && node.replica.is_some() && !is_work {
+                self.wait_for_processors(id, key, event);
+                return;
+            }
         }
+        self.carry_out_at_once(key, event);
+    }
+
+    /// Carries out an event for which its replica has the processors.
+    pub(super) fn carry_out_at_once(&mut self, key: EventKey, event: EventOf<M>) {
         match event {
             Event::Frame(frame) => self.carry_out_frame(frame),
             Event::Timer {
@@ -157,6 +174,10 @@ impl<M: Mode> Simulation<M> {
                     self.carry_out_synced(replica, sync);
                 }
             }
+            Event::Work {
+                replica,
+                incarnation,
+            } => self.carry_out_work(replica, incarnation),
             Event::Connected { pair, epoch } => self.carry_out_connected(pair, epoch),
             Event::Peer {
                 replica,
@@ -255,7 +276,7 @@ impl<M: Mode> Simulation<M> {
         if self.nodes[id.index()].replica.is_none() {
             // Nobody listens: the connection is refused, so the request has no effect.
             let refused = Outcome::Fail(ErrorKind::NotReady);
-            self.respond(self.now, (id, operation), refused);
+            self.respond(id, operation, refused);
             return;
         }
         let kind = request.operation.kind();

@@ -8,15 +8,17 @@ use longhaul_experiment::{Now, ReplicaId, Seed, Time, Topology};
 use longhaul_protocol::replica::OutboxOf;
 use longhaul_protocol::{Member, Mode, Outbox};
 
-use super::{EventOf, TimerOf, wall_clock};
+use super::processors::{Disk, Processors};
+use super::{EffectOf, EventOf, SimulationOptions, TimerOf, wall_clock};
 use crate::peers::Epoch;
 use crate::queue::EventKey;
 use crate::storage::Storage;
 use crate::timers::Timers;
 use crate::trace::TraceId;
 
-/// What a batch of callbacks costs a replica of which it is asked how much longer it takes than
-/// usual: of the order of a small write's processing in the live replicas.
+/// What a batch of callbacks costs a replica without stated service times of which it is asked how
+/// much longer it takes than usual: of the order of a small write's processing in the live
+/// replicas.
 const BATCH_COST: Duration = Duration::from_micros(20);
 
 /// A replica with all that its host keeps for it.
@@ -40,8 +42,10 @@ pub(super) struct Node<M: Mode> {
     pub busy_until: Time,
     /// What faults add to each of its syncs.
     pub sync_added: Duration,
-    /// When the last of its syncs ends.
-    pub synced_at: Time,
+    /// Its disk, where storage is durable.
+    disk: Option<Disk>,
+    /// Its processors; `None`: their work takes no time.
+    pub processors: Option<Box<Processors<M>>>,
     /// Whom it takes for the leader.
     pub leader: Option<ReplicaId>,
     /// While it is paused: what came for it meanwhile.
@@ -58,8 +62,9 @@ impl<M: Mode> Node<M> {
         mode: &M,
         id: ReplicaId,
         topology: &Arc<Topology>,
-        (seed, durability): (Seed, Durability),
+        (seed, options): (Seed, &SimulationOptions),
     ) -> Node<M> {
+        let is_durable = options.durability == Durability::Wal;
         let member = Member {
             id,
             incarnation: 0,
@@ -69,16 +74,17 @@ impl<M: Mode> Node<M> {
         Node {
             replica: Some(mode.replica(member)),
             incarnation: 0,
-            outbox: Outbox::new(durability == Durability::Wal),
+            outbox: Outbox::new(is_durable),
             timers: Timers::new(),
-            storage: Storage::new(durability),
+            storage: Storage::new(options.durability),
             connected: vec![None; topology.replicas.len()],
             wall_offset: 0,
             clock_shift: 0,
             slow_factor: 1.0,
             busy_until: Time::ZERO,
             sync_added: Duration::ZERO,
-            synced_at: Time::ZERO,
+            disk: is_durable.then(|| Disk::new(&options.service, id, seed)),
+            processors: Processors::new(&options.service),
             leader: None,
             paused: None,
             batch_is_open: false,
@@ -86,27 +92,40 @@ impl<M: Mode> Node<M> {
         }
     }
 
-    /// Returns when the effects of a batch that ends now are carried out, and is busy until then:
-    /// at once, unless the replica is slow or was so lately.
+    /// Learns what a batch that ends now wants done.
     ///
-    /// Processors take no time here, so there is nothing that a slow one could take a multiple of:
-    /// [`BATCH_COST`] stands for it, and a slow replica takes what its factor adds to that.
-    pub fn take_effects_instant(&mut self, now: Time) -> Time {
-        if self.slow_factor > 1.0 {
+    /// Where processors take no time, there is nothing that a slow replica could take a multiple
+    /// of: [`BATCH_COST`] stands for it, and it takes what its factor adds to that.
+    pub fn end_batch(&mut self, now: Time, effects: &[EffectOf<M>]) {
+        if let Some(processors) = &mut self.processors {
+            processors.expect(effects);
+        } else if self.slow_factor > 1.0 {
             let added = BATCH_COST.mul_f64(self.slow_factor - 1.0);
             self.busy_until = self.busy_until.max(now) + added;
         }
+    }
+
+    /// Returns when what follows from the present batch is done: at once, unless the replica is
+    /// busy.
+    pub fn effects_instant(&self, now: Time) -> Time {
         self.busy_until.max(now)
     }
 
-    /// Returns when records that storage is given at an instant are safe. A later sync never ends
-    /// before an earlier one.
-    pub fn take_sync_instant(&mut self, at: Time, sync_delay: Duration) -> Time {
-        if self.outbox.is_durable() {
-            self.synced_at = self.synced_at.max(at + sync_delay + self.sync_added);
-            self.synced_at
-        } else {
-            at
+    /// Sends one message, and returns when it leaves.
+    pub fn take_sending_instant(&mut self, now: Time, bytes: usize) -> Time {
+        if let Some(processors) = &self.processors {
+            let takes = processors.sending(bytes).mul_f64(self.slow_factor);
+            self.busy_until = self.busy_until.max(now) + takes;
+        }
+        self.effects_instant(now)
+    }
+
+    /// Returns when records that storage is given are safe.
+    pub fn take_sync_instant(&mut self, now: Time) -> Time {
+        let at = self.effects_instant(now);
+        match &mut self.disk {
+            Some(disk) => disk.safe_at(at, self.sync_added),
+            None => at,
         }
     }
 
@@ -117,7 +136,12 @@ impl<M: Mode> Node<M> {
         self.timers = Timers::new();
         self.connected.fill(None);
         self.busy_until = Time::ZERO;
-        self.synced_at = Time::ZERO;
+        if let Some(disk) = &mut self.disk {
+            disk.stop();
+        }
+        if let Some(processors) = &mut self.processors {
+            processors.stop();
+        }
     }
 
     /// Returns both clocks of the replica.
