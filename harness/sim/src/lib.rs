@@ -12,8 +12,9 @@
 //! Everything is a function of scenario and seed: no clock is read, nothing is drawn from
 //! outside the run's streams, no unordered map is iterated.
 //!
-//! What the simulation leaves out: processors take no time, memory has no end, and connections
-//! over one link share nothing.
+//! What the simulation leaves out: memory has no end, connections over one link share nothing,
+//! and processors take no time unless the scenario states service times
+//! ([`longhaul_experiment::service`]), which leave out caches and the operating system.
 
 pub mod backend;
 pub mod clients;
