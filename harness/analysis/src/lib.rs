@@ -7,11 +7,13 @@
 //! 2. [`latency`]: percentiles over all operations due, and whole percentile curves;
 //! 3. [`traffic`]: what a write sends over the WAN;
 //! 4. [`warnings`]: what casts doubt on a run, and whether it may be published;
-//! 5. [`summary`]: the form of the result; [`scenario`]: the run's order in it.
+//! 5. [`summary`]: the form of the result; [`scenario`]: the run's order in it;
+//! 6. [`checkers`]: from a history to a verdict on each guarantee.
 //!
 //! Nothing here reads a clock, a file or a socket.
 
 mod analyse;
+pub mod checkers;
 pub mod floor;
 pub mod latency;
 pub mod scenario;
