@@ -3,5 +3,6 @@
 //! It may call every other crate, and none but the root calls it.
 
 mod attempts;
+pub mod verify;
 
 pub use attempts::measure_until_carried;
