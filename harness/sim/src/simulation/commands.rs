@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use longhaul_experiment::fault::silence_timeout;
-use longhaul_experiment::{LinkId, RegionIndex, ReplicaId};
+use longhaul_experiment::{LinkId, Now, RegionIndex, ReplicaId};
 use longhaul_protocol::{Member, Mode, Outbox, PeerState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,9 +36,7 @@ impl<M: Mode> Simulation<M> {
             let known_after = self.news_delay(self.topology.replica_link(id, peer));
             self.queue.push(self.now + known_after, event);
         }
-        let regions: BTreeSet<RegionIndex> =
-            self.clients.values().map(|client| client.region).collect();
-        for region in regions {
+        for region in self.client_regions() {
             let from = self.topology.region_of(id);
             let known_after = self.news_delay(LinkId { from, to: region });
             let event = Event::ClientsLost {
@@ -180,9 +178,19 @@ impl<M: Mode> Simulation<M> {
         self.nodes[id.index()].sync_added = added;
     }
 
+    /// Returns both clocks of a replica, as its callbacks see them now.
+    pub fn clocks(&self, id: ReplicaId) -> Now {
+        self.nodes[id.index()].clocks(self.now)
+    }
+
     /// Says whether a replica's process lives.
     pub fn is_alive(&self, id: ReplicaId) -> bool {
         self.nodes[id.index()].replica.is_some()
+    }
+
+    /// Returns the regions whose clients have asked for anything.
+    pub(super) fn client_regions(&self) -> BTreeSet<RegionIndex> {
+        self.clients.values().map(|client| client.region).collect()
     }
 
     fn peers(&self, id: ReplicaId) -> Vec<ReplicaId> {

@@ -211,7 +211,7 @@ impl<M: Mode> Simulation<M> {
         let was_up = self.client_epochs.is_up(region, replica);
         // One that is being made ends too.
         self.client_epochs.end(region, replica);
-        if was_up {
+        if was_up && self.client_regions().contains(&region) {
             self.network.lose(|wire| wire.clients_of(region, replica));
             self.tell(OccurrenceKind::ConnectionLost { region, replica });
         }
