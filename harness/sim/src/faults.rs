@@ -2,7 +2,7 @@
 
 use longhaul_experiment::fault::{FaultAction, FaultPlan, FaultSupport};
 use longhaul_experiment::record::BackendKind;
-use longhaul_experiment::{RunError, Scenario, Time};
+use longhaul_experiment::{FaultKind, RunError, Scenario, Time};
 use longhaul_protocol::Mode;
 
 use crate::simulation::Simulation;
@@ -13,7 +13,7 @@ const FAULT_TOKEN: u64 = 1 << 63;
 /// What the simulation can make happen.
 const SUPPORT: FaultSupport = FaultSupport {
     backend: BackendKind::Sim.name(),
-    kinds: &["crash", "pause", "partition"],
+    kinds: &FaultKind::NAMES,
 };
 
 /// The faults of a run.
@@ -71,7 +71,13 @@ impl<M: Mode> Simulation<M> {
             FaultAction::Resume(replica) => self.resume(replica),
             FaultAction::CutLink(link) => self.cut(link),
             FaultAction::HealLink(link) => self.heal(link),
-            _ => {}
+            FaultAction::Slow { replica, factor } => self.set_slow_factor(replica, factor),
+            FaultAction::SlowDisk { replica, added } => self.set_sync_delay_added(replica, added),
+            FaultAction::ClockShift { replica, by } => self.set_clock_shift(replica, by.0),
+            FaultAction::LinkDelay { link, added } => self.set_link_delay(link, added),
+            FaultAction::LinkLoss { link, loss } => self.set_link_loss(link, loss),
+            FaultAction::EndConnections { a, b } => self.end_connections(a, b),
+            FaultAction::RestoreConnections { a, b } => self.restore_connections(a, b),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The network: a link for every connection, cuts, and the count of what crosses.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use longhaul_experiment::profile::Marginal;
+use longhaul_experiment::fault::faulted_link;
+use longhaul_experiment::profile::{Link, Marginal};
 use longhaul_experiment::record::LinkTraffic;
 use longhaul_experiment::{LinkId, RegionIndex, ReplicaId, Seed, Stream, Time, Topology};
 use longhaul_wan::link::{LinkCore, Verdict};
@@ -57,6 +59,21 @@ impl Wire {
             | u64::from(link.to.0)
     }
 
+    /// Says whether it is a connection between two replicas, in either direction.
+    pub fn joins(self, a: ReplicaId, b: ReplicaId) -> bool {
+        matches!(self, Wire::Replicas(from, to) if (from, to) == (a, b) || (from, to) == (b, a))
+    }
+
+    /// Says whether it is a connection between a region's clients and a replica.
+    pub fn clients_of(self, region: RegionIndex, replica: ReplicaId) -> bool {
+        match self {
+            Wire::Replicas(..) => false,
+            Wire::ToReplica(client, to) | Wire::ToClient(client, to) => {
+                client.region == region && to == replica
+            }
+        }
+    }
+
     fn is_between_replicas(self) -> bool {
         matches!(self, Wire::Replicas(..))
     }
@@ -73,12 +90,23 @@ pub(crate) struct Network<F> {
     /// One table for all connections and links of the same marginal: tabulating is slow.
     tables: Vec<(Marginal, Arc<QuantileTable>)>,
     delays: bool,
-    cuts: BTreeSet<LinkId>,
+    /// Cut links, with the number of each cut.
+    cuts: BTreeMap<LinkId, u32>,
+    cuts_so_far: u32,
     held: Vec<Held<F>>,
+    /// What faults do to links.
+    burdens: BTreeMap<LinkId, Burden>,
     counting: bool,
     /// Whether any link's delay depends on a frame's size.
     size_matters: bool,
     traffic: BTreeMap<LinkId, LinkTraffic>,
+}
+
+/// What faults add to a link.
+#[derive(Clone, Copy, Debug, Default)]
+struct Burden {
+    delay: Duration,
+    loss: f64,
 }
 
 #[derive(Debug)]
@@ -105,8 +133,10 @@ impl<F> Network<F> {
             client_wires: BTreeMap::new(),
             tables: Vec::new(),
             delays: true,
-            cuts: BTreeSet::new(),
+            cuts: BTreeMap::new(),
+            cuts_so_far: 0,
             held: Vec::new(),
+            burdens: BTreeMap::new(),
             counting: false,
             size_matters,
             traffic: BTreeMap::new(),
@@ -153,28 +183,59 @@ impl<F> Network<F> {
         if self.counting {
             self.count(wire, link, bytes);
         }
-        if self.cuts.contains(&link) {
+        if self.cuts.contains_key(&link) {
             self.held.push(Held { wire, bytes, frame });
             return None;
         }
         Some((self.release(at, wire, bytes), frame))
     }
 
-    /// Cuts a directed link: what is sent from now on is kept at its entrance.
-    pub fn cut(&mut self, link: LinkId) {
-        self.cuts.insert(link);
+    /// Cuts a directed link: what is sent from now on is kept at its entrance. Returns the number
+    /// of the cut; `None`: it is cut already.
+    pub fn cut(&mut self, link: LinkId) -> Option<u32> {
+        if self.cuts.contains_key(&link) {
+            return None;
+        }
+        self.cuts_so_far += 1;
+        self.cuts.insert(link, self.cuts_so_far);
+        Some(self.cuts_so_far)
+    }
+
+    /// Returns the number of the cut of a link that is cut.
+    pub fn cut_of(&self, link: LinkId) -> Option<u32> {
+        self.cuts.get(&link).copied()
     }
 
     /// Heals a cut link, and returns what was kept with its instants of arrival.
     pub fn heal(&mut self, at: Time, link: LinkId) -> Vec<(Time, F)> {
         self.cuts.remove(&link);
-        let (free, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held)
+        self.take_held(|held_on, _| held_on == link)
             .into_iter()
-            .partition(|held| held.wire.link(&self.topology) == link);
-        self.held = held;
-        free.into_iter()
             .map(|held| (self.release(at, held.wire, held.bytes), held.frame))
             .collect()
+    }
+
+    /// Forgets what was kept of connections that ended.
+    pub fn lose(&mut self, is_lost: impl Fn(Wire) -> bool) {
+        self.take_held(|_, wire| is_lost(wire));
+    }
+
+    /// Makes a link's delay longer for what enters it from now on; zero: as the profile says.
+    pub fn set_delay_added(&mut self, link: LinkId, delay: Duration) {
+        self.burdens.entry(link).or_default().delay = delay;
+        self.burden(link);
+        // Retransmissions on the way back wait for this direction too.
+        self.burden(LinkId {
+            from: link.to,
+            to: link.from,
+        });
+    }
+
+    /// Loses a share of what enters a link from now on, beside what the profile's loss takes.
+    pub fn set_loss_added(&mut self, link: LinkId, loss: f64) {
+        self.burdens.entry(link).or_default().loss = loss;
+        self.size_matters |= loss > 0.0;
+        self.burden(link);
     }
 
     /// Begins a new epoch of the connection between two replicas, in both directions.
@@ -182,6 +243,69 @@ impl<F> Network<F> {
         for index in [self.index(a, b), self.index(b, a)] {
             self.replica_wires[index].begin_epoch();
         }
+    }
+
+    /// Begins a new epoch of the connections between a region's clients and a replica.
+    pub fn begin_client_epoch(&mut self, region: RegionIndex, replica: ReplicaId) {
+        for (wire, core) in &mut self.client_wires {
+            if wire.clients_of(region, replica) {
+                core.begin_epoch();
+            }
+        }
+    }
+
+    fn take_held(&mut self, is_taken: impl Fn(LinkId, Wire) -> bool) -> Vec<Held<F>> {
+        let topology = &self.topology;
+        let (taken, held) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|held| is_taken(held.wire.link(topology), held.wire));
+        self.held = held;
+        taken
+    }
+
+    /// Gives all connections over a link the link's present parameters.
+    fn burden(&mut self, id: LinkId) {
+        let link = self.burdened_link(id);
+        let round_trip = self.round_trip(id);
+        let topology = &self.topology;
+        let pairs = topology.replica_ids().flat_map(|from| {
+            topology
+                .replica_ids()
+                .map(move |to| Wire::Replicas(from, to))
+        });
+        let replicas = pairs.zip(&mut self.replica_wires);
+        let cores = replicas.chain(
+            self.client_wires
+                .iter_mut()
+                .map(|(&wire, core)| (wire, core)),
+        );
+        for (_, core) in cores.filter(|(wire, _)| wire.link(topology) == id) {
+            core.set_link(&link);
+            *core = core.clone().with_round_trip(round_trip);
+        }
+    }
+
+    fn burdened_link(&self, id: LinkId) -> Link {
+        let link = self.topology.profile.link(id);
+        match self.burdens.get(&id) {
+            Some(burden) => faulted_link(link, burden.delay, burden.loss),
+            None => link.clone(),
+        }
+    }
+
+    /// Returns what a retransmission on a link waits for: its round trip, with what faults add.
+    fn round_trip(&self, id: LinkId) -> Duration {
+        let back = LinkId {
+            from: id.to,
+            to: id.from,
+        };
+        let added = |link| {
+            self.burdens
+                .get(&link)
+                .map_or(Duration::ZERO, |burden| burden.delay)
+        };
+        let round_trip = self.topology.profile.round_trip(id.from, id.to);
+        round_trip + added(id) + added(back)
     }
 
     fn release(&mut self, at: Time, wire: Wire, bytes: usize) -> Time {
@@ -216,7 +340,7 @@ impl<F> Network<F> {
     fn core(&mut self, wire: Wire) -> LinkCore {
         let id = wire.link(&self.topology);
         let generator = self.seed.stream(Stream::Link, wire.stream_index(id));
-        let link = self.topology.profile.link(id);
+        let link = self.burdened_link(id);
         let marginal = &link.jitter.marginal;
         let known = self.tables.iter().find(|(known, _)| known == marginal);
         let table = match known {
@@ -227,8 +351,8 @@ impl<F> Network<F> {
                 table
             }
         };
-        let round_trip = self.topology.profile.round_trip(id.from, id.to);
-        LinkCore::with_table(link, table, generator).with_round_trip(round_trip)
+        let round_trip = self.round_trip(id);
+        LinkCore::with_table(&link, table, generator).with_round_trip(round_trip)
     }
 
     fn count(&mut self, wire: Wire, link: LinkId, bytes: usize) {

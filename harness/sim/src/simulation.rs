@@ -1,6 +1,7 @@
 //! The event loop over the replicas of one mode.
 
 mod commands;
+mod connections;
 mod effects;
 mod events;
 mod node;
@@ -18,9 +19,10 @@ use longhaul_experiment::{
 use longhaul_protocol::{Mode, Replica, Request};
 
 use crate::network::{Network, Wire};
-use crate::peers::Epochs;
+use crate::peers::{ClientEpochs, Epochs};
 use crate::queue::EventQueue;
-use crate::trace::{TraceEvent, TraceKind, Tracer};
+use crate::trace::{TraceEvent, TraceId, TraceKind, Tracer};
+use connections::Disconnected;
 use events::{Event, Frame};
 use node::Node;
 
@@ -91,8 +93,8 @@ pub enum OccurrenceKind {
         /// Its end.
         outcome: Outcome,
     },
-    /// The clients of a region learned that a replica's process died: what they had asked of it
-    /// is not answered any more.
+    /// The clients of a region learned that their connections to a replica ended, or that its
+    /// process died: what they had asked of it is not answered any more.
     ConnectionLost {
         /// The clients' region.
         region: RegionIndex,
@@ -120,7 +122,8 @@ pub type Judge<Message> = Box<dyn FnMut(Time, ReplicaId, ReplicaId, &Message) ->
 /// The replicas of one mode in virtual time.
 ///
 /// [`Simulation::step`] carries out one event. Between two replicas messages are FIFO, without
-/// duplicates, and lost only when the connection's epoch ends because a process died.
+/// duplicates, and lost only when the connection's epoch ends: because a process died, because a
+/// link that is cut was silent for too long, or by a reset.
 pub struct Simulation<M: Mode> {
     mode: M,
     topology: Arc<Topology>,
@@ -130,6 +133,8 @@ pub struct Simulation<M: Mode> {
     queue: EventQueue<EventOf<M>>,
     nodes: Vec<Node<M>>,
     epochs: Epochs,
+    client_epochs: ClientEpochs,
+    disconnected: Disconnected,
     network: Network<FrameOf<M>>,
     /// Replicas with a batch that has not ended.
     open_batches: Vec<ReplicaId>,
@@ -155,6 +160,11 @@ impl<M: Mode> Simulation<M> {
         let mut simulation = Simulation {
             network: Network::new(Arc::clone(&topology), seed),
             epochs: Epochs::new(topology.replicas.len()),
+            client_epochs: ClientEpochs::new(
+                topology.profile.regions.len(),
+                topology.replicas.len(),
+            ),
+            disconnected: Disconnected::default(),
             mode,
             topology,
             seed,
@@ -247,15 +257,29 @@ impl<M: Mode> Simulation<M> {
             operation: id,
             kind,
         });
-        let wire = Wire::ToReplica(client, replica);
+        if self.client_epochs.is_up(client.region, replica) {
+            self.send_request(at, (client, replica), request, cause);
+        } else {
+            self.await_connection((client, replica), request, cause);
+        }
+    }
+
+    fn send_request(
+        &mut self,
+        at: Time,
+        (client, replica): (ClientAddress, ReplicaId),
+        request: Request,
+        cause: Option<TraceId>,
+    ) {
         let bytes = self.network.frame_bytes(&request);
         let frame = Frame::Request {
             client,
             replica,
+            epoch: self.client_epochs.of(client.region, replica),
             request,
             cause,
         };
-        self.transmit(at, wire, bytes, frame);
+        self.transmit(at, Wire::ToReplica(client, replica), bytes, frame);
     }
 
     /// Returns whom a replica takes for the leader.

@@ -2,52 +2,49 @@
 
 use std::collections::BTreeSet;
 
-use longhaul_experiment::{LinkId, RegionIndex, ReplicaId};
+use longhaul_experiment::fault::silence_timeout;
+use longhaul_experiment::{LinkId, Now, RegionIndex, ReplicaId};
 use longhaul_protocol::{Member, Mode, Outbox, PeerState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Simulation;
 use super::events::Event;
-use crate::timers::Timers;
 
 impl<M: Mode> Simulation<M> {
     /// Kills a replica's process. Nothing happens when it is dead.
     ///
     /// Its connection epochs end and what is under way in them is lost. Peers and clients learn
-    /// of it after the one-way delay from it to them, when the closed connection shows.
+    /// of it after the one-way delay from it to them, when the closed connection shows; over a
+    /// link that is cut by silence, after [`silence_timeout`].
     pub fn crash(&mut self, id: ReplicaId) {
         self.end_batches();
         let node = &mut self.nodes[id.index()];
         if node.replica.take().is_none() {
             return;
         }
-        node.paused = None;
-        node.leader = None;
-        node.timers = Timers::new();
-        node.connected.fill(None);
+        node.die();
         for peer in self.peers(id) {
-            let ended = self.epochs.of(id, peer);
-            self.epochs.end(id, peer);
-            let link = self.topology.replica_link(id, peer);
+            let ended = self.epochs.end(id, peer);
+            self.network.lose(|wire| wire.joins(id, peer));
             let event = Event::Peer {
                 replica: peer,
                 peer: id,
                 state: PeerState::Down,
                 epoch: ended,
             };
-            self.queue.push(self.now + self.base_delay(link), event);
+            let known_after = self.news_delay(self.topology.replica_link(id, peer));
+            self.queue.push(self.now + known_after, event);
         }
-        let regions: BTreeSet<RegionIndex> =
-            self.clients.values().map(|client| client.region).collect();
-        for region in regions {
+        for region in self.client_regions() {
             let from = self.topology.region_of(id);
-            let delay = self.base_delay(LinkId { from, to: region });
+            let known_after = self.news_delay(LinkId { from, to: region });
             let event = Event::ClientsLost {
                 region,
                 replica: id,
+                epoch: self.client_epochs.of(region, id),
             };
-            self.queue.push(self.now + delay, event);
+            self.queue.push(self.now + known_after, event);
         }
     }
 
@@ -74,14 +71,8 @@ impl<M: Mode> Simulation<M> {
         let recovered = node.storage.recover();
         self.start(id, recovered);
         for peer in self.peers(id) {
-            let epoch = self.epochs.end(id, peer);
-            self.network.begin_epoch(id, peer);
-            let event = Event::Connected {
-                pair: (id.min(peer), id.max(peer)),
-                epoch,
-            };
             let round_trip = self.topology.replica_round_trip(id, peer);
-            self.queue.push(self.now + round_trip, event);
+            self.connect(id, peer, self.now + round_trip);
         }
     }
 
@@ -106,21 +97,90 @@ impl<M: Mode> Simulation<M> {
     }
 
     /// Cuts a directed link between two regions: what enters it, of replicas and of clients,
-    /// waits until [`Simulation::heal`]. What is under way arrives.
+    /// waits until [`Simulation::heal`]. What is under way arrives. Connections over the link end
+    /// after [`silence_timeout`], with what waits. Nothing happens when it is cut.
     pub fn cut(&mut self, link: LinkId) {
-        self.network.cut(link);
+        if let Some(cut) = self.network.cut(link) {
+            let round_trip = self.topology.profile.round_trip(link.from, link.to);
+            let ends = self.now + silence_timeout(round_trip);
+            self.queue.push(ends, Event::Silence { link, cut });
+        }
     }
 
-    /// Heals a cut link: what waited sets out now, in order.
+    /// Heals a cut link: what waited sets out now, in order. Connections that ended are up again
+    /// after a round trip, unless something else keeps them down.
     pub fn heal(&mut self, link: LinkId) {
         for (arrival, frame) in self.network.heal(self.now, link) {
             self.queue.push(arrival, Event::Frame(frame));
         }
+        self.reconnect_between(link.from, link.to);
+    }
+
+    /// Makes a link's delay longer for what enters it from now on; zero: as the profile says.
+    /// Order is kept: what enters later still leaves later.
+    pub fn set_link_delay(&mut self, link: LinkId, added: Duration) {
+        self.network.set_delay_added(link, added);
+    }
+
+    /// Loses a share (0 to 1) of what enters a link from now on, beside the profile's own loss.
+    /// It costs streams the delay of retransmissions.
+    pub fn set_link_loss(&mut self, link: LinkId, loss: f64) {
+        self.network.set_loss_added(link, loss);
+    }
+
+    /// Ends all connections between two regions, of replicas and of clients, and keeps them down
+    /// until [`Simulation::restore_connections`]. What is under way in them is lost, and both
+    /// ends know at once. Of one region given twice: its clients' connections to its replica.
+    pub fn end_connections(&mut self, a: RegionIndex, b: RegionIndex) {
+        if self.disconnected.begin_reset(a, b, self.now) {
+            self.end_epochs_between(a, b);
+        }
+    }
+
+    /// Lets connections that [`Simulation::end_connections`] ended come up again: now, and one
+    /// round trip after they ended at the earliest.
+    pub fn restore_connections(&mut self, a: RegionIndex, b: RegionIndex) {
+        if let Some(ended_at) = self.disconnected.end_reset(a, b) {
+            let round_trip = self.topology.profile.round_trip(a, b);
+            self.reconnect_at(a, b, self.now.max(ended_at + round_trip));
+        }
+    }
+
+    /// Resets all connections between two regions: they end now, and are up again after a round
+    /// trip.
+    pub fn reset_connections(&mut self, a: RegionIndex, b: RegionIndex) {
+        self.end_connections(a, b);
+        self.restore_connections(a, b);
     }
 
     /// Sets a replica's wall clock apart from the true one, in nanoseconds.
     pub fn set_wall_offset(&mut self, id: ReplicaId, offset_ns: i64) {
-        self.nodes[id.index()].wall_offset = offset_ns;
+        let node = &mut self.nodes[id.index()];
+        node.wall_offset = offset_ns.saturating_add(node.clock_shift);
+    }
+
+    /// Sets how far faults move a replica's wall clock, in nanoseconds, beside its own offset.
+    pub fn set_clock_shift(&mut self, id: ReplicaId, shift_ns: i64) {
+        let node = &mut self.nodes[id.index()];
+        let own = node.wall_offset.saturating_sub(node.clock_shift);
+        node.clock_shift = shift_ns;
+        node.wall_offset = own.saturating_add(shift_ns);
+    }
+
+    /// Sets how many times as long everything takes that a replica computes; 1: as usual.
+    pub fn set_slow_factor(&mut self, id: ReplicaId, factor: f64) {
+        self.nodes[id.index()].slow_factor = factor.max(1.0);
+    }
+
+    /// Makes each of a replica's syncs that begin from now on take longer; zero: as usual.
+    /// Storage in memory does not sync.
+    pub fn set_sync_delay_added(&mut self, id: ReplicaId, added: Duration) {
+        self.nodes[id.index()].sync_added = added;
+    }
+
+    /// Returns both clocks of a replica, as its callbacks see them now.
+    pub fn clocks(&self, id: ReplicaId) -> Now {
+        self.nodes[id.index()].clocks(self.now)
     }
 
     /// Says whether a replica's process lives.
@@ -128,12 +188,22 @@ impl<M: Mode> Simulation<M> {
         self.nodes[id.index()].replica.is_some()
     }
 
+    /// Returns the regions whose clients have asked for anything.
+    pub(super) fn client_regions(&self) -> BTreeSet<RegionIndex> {
+        self.clients.values().map(|client| client.region).collect()
+    }
+
     fn peers(&self, id: ReplicaId) -> Vec<ReplicaId> {
         let all = self.topology.replica_ids();
         all.filter(|&peer| peer != id).collect()
     }
 
-    fn base_delay(&self, link: LinkId) -> Duration {
-        self.topology.profile.link(link).one_way
+    /// Returns how long the news of a death takes over a link.
+    fn news_delay(&self, link: LinkId) -> Duration {
+        let profile = &self.topology.profile;
+        match self.network.cut_of(link) {
+            None => profile.link(link).one_way,
+            Some(_) => silence_timeout(profile.round_trip(link.from, link.to)),
+        }
     }
 }

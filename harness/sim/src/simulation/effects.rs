@@ -1,7 +1,7 @@
 //! What follows from callbacks: batches end, and what replicas want done is done.
 
 use longhaul_experiment::record::Leadership;
-use longhaul_experiment::{OperationId, Outcome, ReplicaId};
+use longhaul_experiment::{OperationId, Outcome, ReplicaId, Time};
 use longhaul_protocol::{Effect, LogRecord, Mode, Outbox, PersistToken, Replica};
 
 use super::events::{Event, Frame, Sync};
@@ -41,13 +41,16 @@ impl<M: Mode> Simulation<M> {
         let durable = self.nodes[id.index()].outbox.is_durable();
         let empty = Outbox::new(durable);
         let mut outbox = std::mem::replace(&mut self.nodes[id.index()].outbox, empty);
+        let at = self.nodes[id.index()].take_effects_instant(self.now);
         let mut syncs = Vec::new();
         for effect in outbox.drain() {
             match effect {
-                Effect::Send { to, message } => self.send(id, to, message),
-                Effect::Reply { operation, outcome } => self.respond(id, operation, outcome),
+                Effect::Send { to, message } => self.send(at, (id, to), message),
+                Effect::Reply { operation, outcome } => {
+                    self.respond(at, (id, operation), outcome);
+                }
                 Effect::Persist { token, records } => {
-                    syncs.extend(self.persist(id, token, records));
+                    syncs.extend(self.persist(at, id, (token, records)));
                 }
                 Effect::SetTimer { timer, after } => {
                     let key = self.queue.reserve(self.now + after);
@@ -78,7 +81,7 @@ impl<M: Mode> Simulation<M> {
         syncs
     }
 
-    fn send(&mut self, from: ReplicaId, to: ReplicaId, message: MessageOf<M>) {
+    fn send(&mut self, at: Time, (from, to): (ReplicaId, ReplicaId), message: MessageOf<M>) {
         let connected = self.nodes[from.index()].connected.get(to.index());
         let Some(epoch) = connected.copied().flatten() else {
             return;
@@ -88,9 +91,9 @@ impl<M: Mode> Simulation<M> {
             None => Verdict::Deliver,
         };
         let at = match verdict {
-            Verdict::Deliver => self.now,
+            Verdict::Deliver => at,
             Verdict::Drop => return,
-            Verdict::Hold(longer) => self.now + longer,
+            Verdict::Hold(longer) => at + longer,
         };
         let cause = self.nodes[from.index()].cause;
         let cause = self.tracer.add(self.now, cause, || TraceKind::Sent {
@@ -109,10 +112,18 @@ impl<M: Mode> Simulation<M> {
         self.transmit(at, Wire::Replicas(from, to), bytes, frame);
     }
 
-    pub(super) fn respond(&mut self, id: ReplicaId, operation: OperationId, outcome: Outcome) {
+    pub(super) fn respond(
+        &mut self,
+        at: Time,
+        (id, operation): (ReplicaId, OperationId),
+        outcome: Outcome,
+    ) {
         let Some(&client) = self.clients.get(&operation.client) else {
             return;
         };
+        if !self.client_epochs.is_up(client.region, id) {
+            return;
+        }
         let cause = self.nodes[id.index()].cause;
         let cause = self.tracer.add(self.now, cause, || TraceKind::Reply {
             from: id,
@@ -124,20 +135,22 @@ impl<M: Mode> Simulation<M> {
         let frame = Frame::Response {
             client,
             replica: id,
+            epoch: self.client_epochs.of(client.region, id),
             operation,
             outcome,
             cause,
         };
-        self.transmit(self.now, wire, bytes, frame);
+        self.transmit(at, wire, bytes, frame);
     }
 
+    /// Gives records to storage at an instant, and returns the sync if it takes no time.
     fn persist(
         &mut self,
+        at: Time,
         id: ReplicaId,
-        token: PersistToken,
-        records: Vec<LogRecord>,
+        (token, records): (PersistToken, Vec<LogRecord>),
     ) -> Option<Sync> {
-        let node = &self.nodes[id.index()];
+        let node = &mut self.nodes[id.index()];
         let cause = self
             .tracer
             .add(self.now, node.cause, || TraceKind::Persist {
@@ -148,7 +161,8 @@ impl<M: Mode> Simulation<M> {
             records,
             cause,
         };
-        if !node.outbox.is_durable() || self.options.sync_delay.is_zero() {
+        let due = node.take_sync_instant(at, self.options.sync_delay);
+        if due == self.now {
             return Some(sync);
         }
         let event = Event::Synced {
@@ -156,7 +170,7 @@ impl<M: Mode> Simulation<M> {
             incarnation: node.incarnation,
             sync,
         };
-        self.queue.push(self.now + self.options.sync_delay, event);
+        self.queue.push(due, event);
         None
     }
 

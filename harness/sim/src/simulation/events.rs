@@ -1,6 +1,6 @@
 //! What happens in a simulation: the events of its queue, and the callbacks that they become.
 
-use longhaul_experiment::{ErrorKind, OperationId, Outcome, RegionIndex, ReplicaId};
+use longhaul_experiment::{ErrorKind, LinkId, OperationId, Outcome, RegionIndex, ReplicaId};
 use longhaul_protocol::{LogRecord, Mode, PeerState, PersistToken, Recovered, Replica, Request};
 
 use super::{ClientAddress, EventOf, FrameOf, OccurrenceKind, Simulation, TimerOf};
@@ -41,7 +41,18 @@ pub(super) enum Event<Message, Timer> {
     ClientsLost {
         region: RegionIndex,
         replica: ReplicaId,
+        epoch: Epoch,
     },
+    /// The clients of a region have connected to a replica again.
+    ClientsConnected {
+        region: RegionIndex,
+        replica: ReplicaId,
+        epoch: Epoch,
+    },
+    /// The clients of a region give up an attempt to connect.
+    ClientsGiveUp { attempt: u32 },
+    /// A cut has lasted for as long as the connections over its link bear silence.
+    Silence { link: LinkId, cut: u32 },
     /// The driver asked to be woken.
     Wake(u64),
 }
@@ -58,12 +69,14 @@ pub(super) enum Frame<Message> {
     Request {
         client: ClientAddress,
         replica: ReplicaId,
+        epoch: Epoch,
         request: Request,
         cause: Option<TraceId>,
     },
     Response {
         client: ClientAddress,
         replica: ReplicaId,
+        epoch: Epoch,
         operation: OperationId,
         outcome: Outcome,
         cause: Option<TraceId>,
@@ -89,6 +102,9 @@ impl<Message, Timer> Event<Message, Timer> {
             Event::Frame(Frame::Response { .. })
             | Event::Connected { .. }
             | Event::ClientsLost { .. }
+            | Event::ClientsConnected { .. }
+            | Event::ClientsGiveUp { .. }
+            | Event::Silence { .. }
             | Event::Wake(_) => None,
         }
     }
@@ -148,9 +164,23 @@ impl<M: Mode> Simulation<M> {
                 state,
                 epoch,
             } => self.carry_out_peer(replica, peer, (state, epoch)),
-            Event::ClientsLost { region, replica } => {
-                self.tell(OccurrenceKind::ConnectionLost { region, replica });
+            Event::ClientsLost {
+                region,
+                replica,
+                epoch,
+            } => {
+                // Clients whose connections ended otherwise meanwhile know already.
+                if self.client_epochs.of(region, replica) == epoch {
+                    self.tell(OccurrenceKind::ConnectionLost { region, replica });
+                }
             }
+            Event::ClientsConnected {
+                region,
+                replica,
+                epoch,
+            } => self.carry_out_clients_connected((region, replica), epoch),
+            Event::ClientsGiveUp { attempt } => self.carry_out_give_up(attempt),
+            Event::Silence { link, cut } => self.carry_out_silence(link, cut),
             Event::Wake(token) => self.tell(OccurrenceKind::Wake(token)),
         }
     }
@@ -181,16 +211,25 @@ impl<M: Mode> Simulation<M> {
             Frame::Request {
                 client,
                 replica,
+                epoch,
                 request,
                 cause,
-            } => self.carry_out_request(replica, request, (client.region, cause)),
+            } => {
+                if self.client_epochs.of(client.region, replica) == epoch {
+                    self.carry_out_request(replica, request, (client.region, cause));
+                }
+            }
             Frame::Response {
                 client,
                 replica,
+                epoch,
                 operation,
                 outcome,
                 cause,
             } => {
+                if self.client_epochs.of(client.region, replica) != epoch {
+                    return;
+                }
                 self.tracer.add(self.now, cause, || TraceKind::Answered {
                     region: client.region,
                     from: replica,
@@ -215,7 +254,8 @@ impl<M: Mode> Simulation<M> {
         let operation = request.id;
         if self.nodes[id.index()].replica.is_none() {
             // Nobody listens: the connection is refused, so the request has no effect.
-            self.respond(id, operation, Outcome::Fail(ErrorKind::NotReady));
+            let refused = Outcome::Fail(ErrorKind::NotReady);
+            self.respond(self.now, (id, operation), refused);
             return;
         }
         let kind = request.operation.kind();
@@ -287,7 +327,22 @@ impl<M: Mode> Simulation<M> {
         if !both_live || self.epochs.of(a, b) != epoch {
             return;
         }
+        let regions = (self.topology.region_of(a), self.topology.region_of(b));
+        if self.is_blocked(regions) {
+            self.epochs.end(a, b);
+            return;
+        }
         for (replica, peer) in [(a, b), (b, a)] {
+            // Whoever has not heard yet of the end of the epoch before hears of it first.
+            if let Some(ended) = self.nodes[replica.index()].connected[peer.index()] {
+                let event = Event::Peer {
+                    replica,
+                    peer,
+                    state: PeerState::Down,
+                    epoch: ended,
+                };
+                self.queue.push(self.now, event);
+            }
             let event = Event::Peer {
                 replica,
                 peer,
