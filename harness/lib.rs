@@ -15,6 +15,7 @@ mod profile_command;
 mod report_command;
 mod run_command;
 mod shell_command;
+mod verify_command;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Profile(command) => profile_command::profile(command),
         Command::Mode(command) => mode_command::mode(command),
         Command::Explain(arguments) => explain_command::explain(&arguments),
+        Command::Verify(arguments) => verify_command::verify(&arguments),
         Command::Doctor => doctor_command::doctor(),
         Command::Completions { shell } => shell_command::completions(shell),
         Command::Man => shell_command::manual(),

@@ -2,8 +2,8 @@
 //!
 //! Compiled under the feature `mutations` alone, which is for tests. A [`Mutant`] wraps a mode and
 //! tampers with what its replicas hear, say and keep, so that the protocols themselves need no
-//! second version. The one exception is a clock's deafness, which has its switch in
-//! [`crate::eventual::stamp::HybridClock`].
+//! second version. Two mutations do not show in messages and have a switch inside: the deafness of
+//! [`crate::eventual::stamp::HybridClock`], and the register's reads without write-back.
 
 mod mutant;
 mod tamper;

@@ -20,15 +20,21 @@
 
 pub mod case;
 mod clients;
+pub mod counterexample;
+pub mod diagram;
 mod draws;
 pub mod generate;
 pub mod hunt;
 pub mod judge;
 pub mod promises;
 pub mod run;
+pub mod shrink;
 
 pub use case::Case;
+pub use counterexample::{Counterexample, Replay, guarantee_named, trace_text};
+pub use diagram::diagram;
 pub use generate::generate;
-pub use hunt::{HuntOptions, HuntOutcome, Shipped, Subject, VerifyError, hunt};
+pub use hunt::{Caught, HuntOptions, HuntOutcome, Shipped, Subject, VerifyError, hunt};
 pub use judge::{Finding, judge};
 pub use run::{CaseRun, run};
+pub use shrink::shrink;

@@ -49,9 +49,7 @@ where
     fn replica(&self, member: Member) -> Self::Replica {
         let restarted = member.incarnation > 0;
         let mut inner = self.mode.replica(member);
-        if self.mutation == Mutation::ClockDoesNotMerge {
-            inner.deafen();
-        }
+        inner.weaken(self.mutation);
         MutantReplica {
             inner,
             tampering: Tampering::new(self.mutation),

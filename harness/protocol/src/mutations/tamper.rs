@@ -9,7 +9,7 @@ use crate::eventual::{self, EventualReplica, Resolver};
 use crate::leader_follower::LeaderFollowerReplica;
 use crate::quorum::paxos::PaxosReplica;
 use crate::quorum::raft::{RaftMessage, RaftMessageKind, RaftReplica};
-use crate::quorum::register::{self, Ask, Part, RegisterReplica};
+use crate::quorum::register::{self, Part, RegisterReplica};
 use crate::replica::{PeerState, Replica};
 
 /// A mutation at work in one life of a replica.
@@ -22,8 +22,6 @@ pub struct Tampering {
     known_down: BTreeSet<ReplicaId>,
     /// Peers that came back within this batch.
     just_back: BTreeSet<ReplicaId>,
-    /// Coordinations of reads.
-    reads: BTreeSet<Ask>,
     /// The last heartbeat's term while it leads.
     own_term: Option<u64>,
 }
@@ -35,7 +33,6 @@ impl Tampering {
             leading: None,
             known_down: BTreeSet::new(),
             just_back: BTreeSet::new(),
-            reads: BTreeSet::new(),
             own_term: None,
         }
     }
@@ -75,8 +72,8 @@ pub trait Tamper: Replica {
         Some(message)
     }
 
-    /// Makes its clock deaf, if it has one that learns.
-    fn deafen(&mut self) {}
+    /// Makes a replica wrong from within, where its messages do not show what it should do.
+    fn weaken(&mut self, _mutation: Mutation) {}
 }
 
 impl Tamper for LeaderFollowerReplica {}
@@ -96,8 +93,10 @@ impl<R: Resolver> Tamper for EventualReplica<R> {
         (!(drops && is_hand_off)).then_some(message)
     }
 
-    fn deafen(&mut self) {
-        self.deafen_clock();
+    fn weaken(&mut self, mutation: Mutation) {
+        if mutation == Mutation::ClockDoesNotMerge {
+            self.deafen_clock();
+        }
     }
 }
 
@@ -145,6 +144,12 @@ impl Tamper for RaftReplica {
 }
 
 impl Tamper for RegisterReplica {
+    fn weaken(&mut self, mutation: Mutation) {
+        if mutation == Mutation::ReadWithoutWriteBack {
+            self.forget_write_back();
+        }
+    }
+
     fn outgoing(
         tampering: &mut Tampering,
         _to: ReplicaId,
@@ -181,15 +186,6 @@ fn tamper_with_part(tampering: &mut Tampering, part: &mut Part) -> PartEnd {
                 version: Version::NONE,
                 value: None,
             })
-        }
-        (Mutation::ReadWithoutWriteBack, &mut Part::Query { ask, with_value: true, .. }) => {
-            tampering.reads.insert(ask);
-            PartEnd::Sent
-        }
-        (Mutation::ReadWithoutWriteBack, &mut Part::Store { ask, .. })
-            if tampering.reads.contains(&ask) =>
-        {
-            PartEnd::Answered(Part::Stored { ask })
         }
         (Mutation::TagWithoutWriter, Part::Store { entry, .. }) => {
             entry.version.minor = 0;

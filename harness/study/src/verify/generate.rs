@@ -86,7 +86,7 @@ fn bare(mode: &ModeSpec, seed: Seed) -> Case {
         operations: Vec::new(),
         patience: Patience {
             attempt: draws.milliseconds(100, 2_000),
-            attempts: draws.between(1, 5) as u32,
+            attempts: draws.between(1, 8) as u32,
             pause: draws.milliseconds(10, 200),
         },
         faults: Vec::new(),
@@ -168,6 +168,7 @@ fn add_operations(case: &mut Case, nature: &Nature) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
     Crash,
+    Blackout,
     Pause,
     CutOneWay,
     CutBothWays,
@@ -181,8 +182,9 @@ enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Trouble; 11] = [
+    const ALL: [Trouble; 12] = [
         Trouble::Crash,
+        Trouble::Blackout,
         Trouble::Pause,
         Trouble::CutOneWay,
         Trouble::CutBothWays,
@@ -203,6 +205,7 @@ fn add_faults(case: &mut Case, nature: &Nature) {
     let possible = |trouble: &Trouble| match trouble {
         Trouble::Crash => nature.may_crash && (keeps || !may_forget.is_empty()),
         Trouble::SlowDisk => keeps,
+        Trouble::Blackout => nature.may_crash && keeps,
         _ => true,
     };
     let mut enabled: Vec<Trouble> = Trouble::ALL
@@ -277,7 +280,14 @@ impl Spot<'_> {
                 (FaultKind::ClockJump { by }, replica)
             }
             Trouble::ClockDrift => return self.drift(replica, draws),
-            Trouble::Reset => (FaultKind::ConnectionReset, links),
+            Trouble::Blackout => return self.blackout(draws),
+            // A connection has both directions.
+            Trouble::Reset => match links {
+                FaultTarget::Link(one, other) => {
+                    (FaultKind::ConnectionReset, FaultTarget::Pair(one, other))
+                }
+                links => (FaultKind::ConnectionReset, links),
+            },
         };
         vec![self.fault(kind, target)]
     }
@@ -346,6 +356,18 @@ impl Spot<'_> {
     fn shift_ns(&self, draws: &mut Draws) -> i64 {
         let by = draws.magnitude(100_000, 2_000_000_000) as i64;
         if draws.chance(50) { by } else { -by }
+    }
+
+    /// Draws how long each replica is down: all die at one instant.
+    fn blackout(&self, draws: &mut Draws) -> Vec<Fault> {
+        let names = (0..self.replicas).map(Case::region_name);
+        let crash = |name| Fault {
+            at: self.at,
+            lasts: draws.milliseconds(5, 1_000),
+            target: FaultTarget::Replica(name),
+            kind: FaultKind::Crash,
+        };
+        names.map(crash).collect()
     }
 
     fn drift(&self, target: FaultTarget, draws: &mut Draws) -> Vec<Fault> {

@@ -1,6 +1,7 @@
 //! The verdict on a run.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use longhaul_analysis::checkers::{
     Guarantee, LinearizabilityOptions, SameInstant, Verdict, acknowledged_writes_kept, convergence,
@@ -25,6 +26,16 @@ pub enum Broken {
     Panic,
 }
 
+impl fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::Guarantee(guarantee) => guarantee.fmt(formatter),
+            Broken::Liveness => formatter.pad("liveness"),
+            Broken::Panic => formatter.pad("no panic"),
+        }
+    }
+}
+
 /// Something that a run must not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -34,6 +45,12 @@ pub struct Finding {
     pub explanation: String,
     /// The operations that show it.
     pub operations: Vec<OperationId>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} is broken: {}", self.broken, self.explanation)
+    }
 }
 
 /// What a run showed.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use longhaul_analysis::checkers::FinalRead;
-use longhaul_experiment::fault::{FaultError, FaultPlan};
+use longhaul_experiment::fault::{FaultAction, FaultError, FaultPlan};
 use longhaul_experiment::{
-    Key, OperationKind, OperationRecord, OperationResult, Outcome, ReplicaId, Time,
+    FaultKind, Key, OperationKind, OperationRecord, OperationResult, Outcome, RegionIndex,
+    ReplicaId, Time,
 };
 use longhaul_protocol::Mode;
 use longhaul_sim::simulation::{Batching, OccurrenceKind, Simulation, SimulationOptions};
@@ -137,6 +138,30 @@ impl<M: Mode> Course<'_, M> {
         self.clients.forget_plans();
         for command in self.plan.end_all(end) {
             self.simulation.suffer(command.action);
+        }
+        if case
+            .faults
+            .iter()
+            .any(|fault| matches!(fault.kind, FaultKind::LinkLoss { .. }))
+        {
+            self.give_up_streams();
+        }
+    }
+
+    /// Ends all connections and lets them come up again. A stream that lost a segment many times
+    /// in a row waits twice as long each time, for minutes in the end; the time-out on silence
+    /// that would end it sooner is part of healing.
+    fn give_up_streams(&mut self) {
+        let regions = self.simulation.topology().profile.regions.len() as u16;
+        let pairs: Vec<(RegionIndex, RegionIndex)> = (0..regions)
+            .flat_map(|a| (a..regions).map(move |b| (RegionIndex(a), RegionIndex(b))))
+            .collect();
+        for &(a, b) in &pairs {
+            self.simulation.suffer(FaultAction::EndConnections { a, b });
+        }
+        for (a, b) in pairs {
+            self.simulation
+                .suffer(FaultAction::RestoreConnections { a, b });
         }
     }
 
