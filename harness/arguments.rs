@@ -35,6 +35,8 @@ pub enum Command {
     /// Hunt for protocol bugs: random cases with faults in virtual time, judged by checkers.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArguments),
+    /// Measure what the model of virtual time needs to know of this machine.
+    Calibrate(CalibrateArguments),
     /// Say what this machine can do: timers, priorities, namespaces, netem.
     Doctor,
     /// Print completions for a shell.
@@ -182,6 +184,10 @@ pub struct RunArguments {
     /// [default: memory].
     #[arg(long)]
     pub durability: Option<DurabilityArgument>,
+    /// What replicas' work costs in virtual time: a file that `calibrate --service` printed, or a
+    /// scenario file's [service] [default: nothing].
+    #[arg(long, value_name = "FILE")]
+    pub service: Option<PathBuf>,
     /// `none` leaves the links' base delays alone [default: profile].
     #[arg(long)]
     pub jitter: Option<JitterArgument>,
@@ -204,6 +210,24 @@ pub struct RunArguments {
     /// Print `summary.json` alone on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The flags of `calibrate`.
+#[derive(Debug, Args)]
+pub struct CalibrateArguments {
+    /// Measure what replicas' work costs (processor time of messages and bytes, time of a sync)
+    /// and print it for `run --backend sim --service FILE`.
+    #[arg(long, required = true)]
+    pub service: bool,
+    /// A mode to measure; may be repeated [default: the seven of `longhaul mode list`].
+    #[arg(long = "mode", value_name = "MODE")]
+    pub modes: Vec<String>,
+    /// How long each mode is driven with each value size.
+    #[arg(long, default_value = "2s", value_name = "TIME")]
+    pub duration: String,
+    /// The folder on the disk whose syncs are timed.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub directory: PathBuf,
 }
 
 /// The flags of `report`.
@@ -237,6 +261,27 @@ pub enum ProfileCommand {
     /// Make a profile from a table of round trips (CSV with a header: from,to,...), printed on
     /// standard output.
     Import(ImportArguments),
+    /// Generate a profile of real cities: delays from great-circle distance in fibre, inflated as
+    /// fitted on the measured matrices. The fit goes to standard error, the profile to standard
+    /// output.
+    Generate(GenerateArguments),
+}
+
+/// The flags of `profile generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArguments {
+    /// How many cities, drawn by population: 2 or more.
+    #[arg(long, value_name = "N")]
+    pub regions: usize,
+    /// The seed of every draw.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// The profile's name [default: generated-<regions>-seed-<seed>].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Write the profile to this file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// The flags of `profile import`.

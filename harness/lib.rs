@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod scenario_arguments;
 pub mod wiring;
 
+mod calibrate_command;
 mod doctor_command;
 mod explain_command;
 mod mode_command;
@@ -32,6 +33,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Mode(command) => mode_command::mode(command),
         Command::Explain(arguments) => explain_command::explain(&arguments),
         Command::Verify(arguments) => verify_command::verify(&arguments),
+        Command::Calibrate(arguments) => calibrate_command::calibrate(&arguments),
         Command::Doctor => doctor_command::doctor(),
         Command::Completions { shell } => shell_command::completions(shell),
         Command::Man => shell_command::manual(),

@@ -1,16 +1,17 @@
-//! `longhaul profile list`, `show`, `check` and `import`.
+//! `longhaul profile list`, `show`, `check`, `import` and `generate`.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use longhaul_experiment::Profile;
 use longhaul_experiment::profile::Source;
 use longhaul_experiment::profile::bundled;
 use longhaul_experiment::profile::derive::Derivation;
+use longhaul_experiment::profile::generate::{Generated, Generation};
 use longhaul_experiment::profile::import::{ImportOptions, import_file};
+use longhaul_experiment::{Profile, Seed};
 use longhaul_report::matrix_table;
 
-use crate::arguments::{ImportArguments, ProfileCommand};
+use crate::arguments::{GenerateArguments, ImportArguments, ProfileCommand};
 use crate::output::{CommandError, note, print, width};
 use crate::scenario_arguments::find_profile;
 
@@ -41,6 +42,7 @@ pub(crate) fn profile(command: ProfileCommand) -> Result<ExitCode, CommandError>
             )
         }
         ProfileCommand::Import(arguments) => import(&arguments)?,
+        ProfileCommand::Generate(arguments) => generate(&arguments)?,
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -116,4 +118,54 @@ fn import(arguments: &ImportArguments) -> Result<String, CommandError> {
         ));
     }
     Ok(derived.profile.to_toml())
+}
+
+fn generate(arguments: &GenerateArguments) -> Result<String, CommandError> {
+    let generated = Profile::generate(&Generation {
+        regions: arguments.regions,
+        seed: Seed(arguments.seed),
+        name: arguments.name.clone(),
+    })?;
+    note(&fit_table(&generated)?);
+    let text = generated.profile.to_toml();
+    let Some(file) = &arguments.out else {
+        return Ok(text);
+    };
+    let doing = || format!("cannot write {}", file.display());
+    std::fs::write(file, text).map_err(|error| CommandError::new(doing(), error))?;
+    note(&format!("wrote {}\n", file.display()));
+    Ok(String::new())
+}
+
+fn fit_table(generated: &Generated) -> Result<String, CommandError> {
+    let mut text = String::from(
+        "Round trip = intercept + inflation x light in fibre on the great circle (ms; Theil-Sen):\n",
+    );
+    writeln!(
+        text,
+        "{:<10} {:>6} {:>10} {:>10}   residuals {:>7} {:>8} {:>8} {:>8}",
+        "matrix", "pairs", "intercept", "inflation", "p5", "p50", "p95", "RMS"
+    )?;
+    for fit in &generated.fits {
+        let residuals = fit.residuals;
+        writeln!(
+            text,
+            "{:<10} {:>6} {:>10.3} {:>10.3}   {:>17.2} {:>8.2} {:>8.2} {:>8.2}",
+            fit.name,
+            fit.pairs,
+            fit.intercept_ms,
+            fit.inflation,
+            residuals.p5_ms,
+            residuals.p50_ms,
+            residuals.p95_ms,
+            residuals.rms_ms
+        )?;
+    }
+    let jitter = generated.jitter;
+    writeln!(
+        text,
+        "jitter, from {} links of aws-19: gamma, mean {:.4} of the delay, deviation {:.2} of the mean",
+        jitter.links, jitter.mean_share, jitter.variation
+    )?;
+    Ok(text)
 }

@@ -9,7 +9,7 @@ use longhaul_experiment::profile::{Profile, bundled};
 use longhaul_experiment::record::BackendKind;
 use longhaul_experiment::scenario::{
     ArrivalKind, Durability, DurationText, DurationsFile, JitterChoice, LimitsFile, ScenarioFile,
-    WorkloadFile,
+    ServiceFile, WorkloadFile,
 };
 use longhaul_experiment::workload::KeyDistribution;
 use longhaul_experiment::{ModeSpec, Scenario};
@@ -86,6 +86,17 @@ fn read_scenario(path: &Path) -> Result<ScenarioFile, CommandError> {
     Ok(ScenarioFile::parse(&text, &path.display().to_string())?)
 }
 
+fn read_service(path: &Path) -> Result<ServiceFile, CommandError> {
+    let service = read_scenario(path)?.service;
+    service.ok_or_else(|| {
+        format!(
+            "'{}' has no [service]; `longhaul calibrate --service` prints one",
+            path.display()
+        )
+        .into()
+    })
+}
+
 fn from_placement(placement: &PlacementArguments) -> ScenarioFile {
     ScenarioFile {
         profile: placement.profile.clone(),
@@ -125,6 +136,7 @@ fn from_flags(arguments: &RunArguments) -> Result<ScenarioFile, CommandError> {
             connections: arguments.connections,
         },
         workload: workload(arguments),
+        service: arguments.service.as_deref().map(read_service).transpose()?,
         ..from_placement(&arguments.placement)
     })
 }

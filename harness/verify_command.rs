@@ -18,6 +18,7 @@ use longhaul_study::verify::{
 
 use crate::arguments::VerifyArguments;
 use crate::output::{CommandError, note, print};
+use crate::scenario_arguments::find_profile;
 
 /// How many seeds a mode is tried with at a time when modes share a stated time.
 const SLICE: u64 = 100;
@@ -155,7 +156,9 @@ impl Hunt {
 
 fn orders(arguments: &VerifyArguments) -> Result<Vec<HuntOptions>, CommandError> {
     let modes: Vec<ModeSpec> = if arguments.modes.is_empty() {
-        ScenarioFile::default().resolve()?.modes
+        let file = ScenarioFile::default();
+        let profile = find_profile(file.profile_name())?;
+        file.resolve(profile)?.modes
     } else {
         let modes = arguments.modes.iter();
         modes.map(|text| text.parse()).collect::<Result<_, _>>()?

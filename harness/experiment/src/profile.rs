@@ -6,7 +6,9 @@
 //! 2. [`mod@derive`]: measured round trips become one-way links, by stated rules;
 //! 3. [`parse`] and `write`: a profile as a TOML file, which [`parse`] specifies;
 //! 4. [`split`]: a round trip's jitter becomes that of one direction;
-//! 5. [`bundled`]: the profiles that come with longhaul.
+//! 5. [`bundled`]: the profiles that come with longhaul;
+//! 6. [`fit`] and [`generate`]: what measured delays are to distances, and profiles of [`cities`]
+//!    made by it.
 
 use std::time::Duration;
 
@@ -15,8 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{LinkId, RegionIndex};
 
 pub mod bundled;
+pub mod cities;
 pub mod derive;
 mod error;
+pub mod fit;
+pub mod generate;
 pub mod import;
 mod jitter_fields;
 mod link_fields;

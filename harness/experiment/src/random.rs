@@ -34,6 +34,8 @@ pub enum Stream {
     Faults = 6,
     /// Calibration probes.
     Calibration = 7,
+    /// Generated profiles, index = city or pair of cities.
+    Generation = 16,
 }
 
 impl Seed {

@@ -5,6 +5,7 @@
 //! segment; older segments are deleted once the checkpoint is safe.
 
 mod segment;
+mod sync_times;
 
 use std::fs;
 use std::io;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use longhaul_protocol::{LogRecord, PersistToken, Recovered};
 
 use segment::SegmentWriter;
+pub use sync_times::sync_times;
 
 /// Why storage failed. The replica cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -91,9 +91,12 @@ impl Mutation {
             | Mutation::ReadWithoutWriteBack
             | Mutation::WriteWithoutTagPhase
             | Mutation::TagWithoutWriter => &["quorum:register"],
-            Mutation::AcknowledgesBeforePersisting => {
-                &["quorum:raft", "quorum:paxos", "quorum:register", "eventual:lww"]
-            }
+            Mutation::AcknowledgesBeforePersisting => &[
+                "quorum:raft",
+                "quorum:paxos",
+                "quorum:register",
+                "eventual:lww",
+            ],
             Mutation::VoteIgnoresLog | Mutation::LeaderDoesNotStepDown => &["quorum:raft"],
             Mutation::TruncatesAcknowledged => &["quorum:raft", "quorum:paxos", "quorum:register"],
             // Hints alone must do: the next round of anti-entropy is an hour away.

@@ -118,7 +118,10 @@ struct Scale {
 impl Scale {
     fn of(diagram: &SpaceTime) -> Scale {
         let arrows = diagram.arrows.iter().flat_map(|it| [it.from.1, it.to.1]);
-        let bars = diagram.bars.iter().flat_map(|it| [it.from, it.to.unwrap_or(it.from)]);
+        let bars = diagram
+            .bars
+            .iter()
+            .flat_map(|it| [it.from, it.to.unwrap_or(it.from)]);
         let shades = diagram.shades.iter().flat_map(|it| [it.from, it.to]);
         let mut instants: Vec<u64> = arrows.chain(bars).chain(shades).collect();
         instants.sort_unstable();
@@ -218,7 +221,9 @@ impl Drawing {
 
     fn bar(&mut self, bar: &Bar) {
         let left = self.scale.x(bar.from);
-        let right = bar.to.map_or(self.scale.end() + 30.0, |to| self.scale.x(to));
+        let right = bar
+            .to
+            .map_or(self.scale.end() + 30.0, |to| self.scale.x(to));
         let fill = match (bar.is_marked, bar.to) {
             (true, _) => "#c0392b",
             (false, Some(_)) => "#2980b9",
@@ -252,7 +257,11 @@ impl Drawing {
         bars.sort_by_key(|bar| !bar.is_marked);
         for bar in bars {
             let (x, y) = (self.scale.x(bar.from), middle(bar.lane));
-            let rows = [y - BAR / 2.0 - 3.0, y + BAR / 2.0 + FONT, y - BAR / 2.0 - 14.0];
+            let rows = [
+                y - BAR / 2.0 - 3.0,
+                y + BAR / 2.0 + FONT,
+                y - BAR / 2.0 - 14.0,
+            ];
             self.write(&bar.label, x, &rows);
         }
         for shade in &diagram.shades {
@@ -260,7 +269,10 @@ impl Drawing {
                 continue;
             };
             let x = self.scale.x(shade.from) + 2.0;
-            let rows = [middle(lane) + LANE / 2.0 - 6.0, middle(lane) - LANE / 2.0 + FONT];
+            let rows = [
+                middle(lane) + LANE / 2.0 - 6.0,
+                middle(lane) - LANE / 2.0 + FONT,
+            ];
             self.write(&shade.label, x, &rows);
         }
         for arrow in diagram.arrows.iter().filter(|arrow| !arrow.is_faint) {
@@ -268,7 +280,12 @@ impl Drawing {
                 (self.scale.x(arrow.from.1), middle(arrow.from.0)),
                 (self.scale.x(arrow.to.1), middle(arrow.to.0)),
             );
-            let at = |share: f64| (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
+            let at = |share: f64| {
+                (
+                    from.0 + (to.0 - from.0) * share,
+                    from.1 + (to.1 - from.1) * share,
+                )
+            };
             let (x, y) = at(0.35);
             if !self.write(&arrow.label, x + 3.0, &[y]) {
                 let (x, y) = at(0.6);

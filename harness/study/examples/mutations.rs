@@ -9,7 +9,9 @@ use longhaul_protocol::mutations::{Mutation, with_mutant};
 use longhaul_protocol::{Mode, ModeVisitor};
 use longhaul_study::verify::promises::Nature;
 use longhaul_study::verify::run::RunOptions;
-use longhaul_study::verify::{Case, CaseRun, HuntOptions, Shipped, Subject, VerifyError, hunt, run, shrink};
+use longhaul_study::verify::{
+    Case, CaseRun, HuntOptions, Shipped, Subject, VerifyError, hunt, run, shrink,
+};
 
 struct Mutated(Mutation);
 
@@ -40,24 +42,56 @@ fn main() {
     if args.get(2).is_some_and(|name| name.contains(':')) {
         for mode in &args[2..] {
             let started = Instant::now();
-            let (mode, demanded) = match mode.strip_suffix('!') { Some(m) => (m, vec![Guarantee::Linearizability]), None => (mode.as_str(), vec![]) };
+            let (mode, demanded) = match mode.strip_suffix('!') {
+                Some(m) => (m, vec![Guarantee::Linearizability]),
+                None => (mode.as_str(), vec![]),
+            };
             let first = std::env::var("FIRST").map_or(1, |t| t.parse().unwrap());
-            let options = HuntOptions { mode: mode.parse().unwrap(), first: Seed(first), seeds, demanded, threads: 1 };
+            let options = HuntOptions {
+                mode: mode.parse().unwrap(),
+                first: Seed(first),
+                seeds,
+                demanded,
+                threads: 1,
+            };
             let outcome = hunt(&Shipped, &options, &|_| true).unwrap();
             let s = started.elapsed().as_secs_f64();
-            println!("== {mode}: {} seeds {} ops {} faults undecided {} in {s:.2}s = {:.2} ms/seed", outcome.seeds, outcome.operations, outcome.faults, outcome.undecided.len(), 1e3*s/outcome.seeds as f64);
-            for u in outcome.undecided.iter().take(3) { println!("undecided {u:?}"); }
+            println!(
+                "== {mode}: {} seeds {} ops {} faults undecided {} in {s:.2}s = {:.2} ms/seed",
+                outcome.seeds,
+                outcome.operations,
+                outcome.faults,
+                outcome.undecided.len(),
+                1e3 * s / outcome.seeds as f64
+            );
+            for u in outcome.undecided.iter().take(3) {
+                println!("undecided {u:?}");
+            }
             if let Some(c) = outcome.caught {
                 println!("CAUGHT seed {:?}: {:?}", c.case.seed, c.findings);
                 let c = shrink(&Shipped, c, &options.demanded, 3000);
                 println!("SHRUNK {:?}: {:?}", c.findings, c.case);
-                println!("n {} dur {:?} sync {} leader {} faults {:#?}", c.case.replicas(), c.case.durability, c.case.sync_us, c.case.leader, c.case.faults.iter().map(|f| f.to_string()).collect::<Vec<_>>());
+                println!(
+                    "n {} dur {:?} sync {} leader {} faults {:#?}",
+                    c.case.replicas(),
+                    c.case.durability,
+                    c.case.sync_us,
+                    c.case.leader,
+                    c.case
+                        .faults
+                        .iter()
+                        .map(|f| f.to_string())
+                        .collect::<Vec<_>>()
+                );
             }
         }
         return;
     }
     for mutation in Mutation::ALL {
-        if args.get(2).is_some_and(|name| !mutation.name().contains(name.as_str())) {
+        if args
+            .get(2)
+            .is_some_and(|name| !mutation.name().contains(name.as_str()))
+        {
             continue;
         }
         for mode in mutation.modes() {
@@ -71,14 +105,36 @@ fn main() {
             };
             let outcome = hunt(&Mutated(mutation), &options, &|_| true).unwrap();
             let s = started.elapsed().as_secs_f64();
-            print!("{:32} {mode:32} {:5} seeds {:.2} ms/seed ", mutation.name(), outcome.seeds, 1e3 * s / outcome.seeds as f64);
+            print!(
+                "{:32} {mode:32} {:5} seeds {:.2} ms/seed ",
+                mutation.name(),
+                outcome.seeds,
+                1e3 * s / outcome.seeds as f64
+            );
             match outcome.caught {
                 Some(caught) => {
                     let started = Instant::now();
                     let small = shrink(&Mutated(mutation), caught, &[], 3_000);
-                    println!("{:?} {}", small.findings[0].broken, small.findings[0].explanation.chars().take(150).collect::<String>());
+                    println!(
+                        "{:?} {}",
+                        small.findings[0].broken,
+                        small.findings[0]
+                            .explanation
+                            .chars()
+                            .take(150)
+                            .collect::<String>()
+                    );
                     let c = &small.case;
-                    println!("      shrunk in {:.1}s: {} replicas {:?} sync {} {} sessions {} operations {:?}", started.elapsed().as_secs_f64(), c.replicas(), c.durability, c.sync_us, c.sessions.len(), c.operations.len(), c.faults.iter().map(|f| f.to_string()).collect::<Vec<_>>());
+                    println!(
+                        "      shrunk in {:.1}s: {} replicas {:?} sync {} {} sessions {} operations {:?}",
+                        started.elapsed().as_secs_f64(),
+                        c.replicas(),
+                        c.durability,
+                        c.sync_us,
+                        c.sessions.len(),
+                        c.operations.len(),
+                        c.faults.iter().map(|f| f.to_string()).collect::<Vec<_>>()
+                    );
                 }
                 None => println!("NOT CAUGHT"),
             }

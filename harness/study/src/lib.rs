@@ -3,6 +3,7 @@
 //! It may call every other crate, and none but the root calls it.
 
 mod attempts;
+pub mod service;
 pub mod verify;
 
 pub use attempts::measure_until_carried;

@@ -373,7 +373,7 @@ fn rounded(round_trip: Marginal) -> Marginal {
     }
 }
 
-fn half_of_round_trip(rtt_ms: f64) -> Duration {
+pub(super) fn half_of_round_trip(rtt_ms: f64) -> Duration {
     to_microseconds(Duration::from_secs_f64(rtt_ms / 2e3))
 }
 

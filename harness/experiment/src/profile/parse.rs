@@ -1,6 +1,6 @@
 //! The file format of profiles, and its parser.
 //!
-//! A profile is a TOML file of at most 4 MiB. Delays are in milliseconds: at most 10 s one way,
+//! A profile is a TOML file of at most 24 MiB. Delays are in milliseconds: at most 10 s one way,
 //! and so is what jitter adds, also on a round trip. Rates are in Mbit/s of 10^6 bits. Whatever
 //! is wrong is reported with its line and column.
 //!
@@ -68,8 +68,9 @@ use super::link_fields::{LanFields, LinkDefaults, LinkFields};
 use super::link_grid::LinkGrid;
 use super::{Coordinates, Link, Location, Problem, Profile, ProfileError, Region, Source};
 
-/// The most bytes a profile's file may have: 4 MiB.
-pub const MAX_FILE_BYTES: usize = 4 << 20;
+/// The most bytes a profile's file may have: 24 MiB, enough for 512 regions that state each
+/// pair's jitter.
+pub const MAX_FILE_BYTES: usize = 24 << 20;
 /// The most regions of a profile.
 pub const MAX_REGIONS: usize = 512;
 /// The most characters of a name.

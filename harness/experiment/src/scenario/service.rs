@@ -48,6 +48,17 @@ pub struct ServiceFile {
     pub modes: BTreeMap<ModeSpec, ServiceFields>,
 }
 
+impl ServiceFile {
+    /// Returns it as the `[service]` of a scenario file.
+    pub fn to_toml(&self) -> String {
+        #[derive(Serialize)]
+        struct Fragment<'a> {
+            service: &'a ServiceFile,
+        }
+        toml::to_string(&Fragment { service: self }).expect("numbers and strings are TOML")
+    }
+}
+
 /// The service times of one mode as written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -145,6 +156,7 @@ fn sync_marginal(quantiles: Vec<(f64, DurationText)>) -> Result<Marginal, Scenar
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::ScenarioFile;
 
     fn resolved(text: &str) -> Result<Service, String> {
         let file: ServiceFile = toml::from_str(text).map_err(|error| error.to_string())?;
@@ -174,6 +186,18 @@ mod tests {
             service.default.sync,
             Marginal::Quantiles(vec![(0.0, ms(1)), (0.5, ms(1)), (0.9, ms(3))])
         );
+    }
+
+    #[test]
+    fn what_is_printed_reads_back() {
+        let text = "[service.default]\nper_message = \"2us\"\nsync = [[0.5, \"1ms\"]]\n\n\
+                    [service.modes.\"quorum:raft\"]\nper_kib = \"1us\"\n";
+        let first = ScenarioFile::parse(text, "x.toml")
+            .unwrap()
+            .service
+            .unwrap();
+        let second = ScenarioFile::parse(&first.to_toml(), "y.toml").unwrap();
+        assert_eq!(second.service, Some(first));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use rand_chacha::rand_core::Rng;
 use crate::random::Generator;
 
 /// Returns a number in [0, 1): the top 53 bits of one draw.
-pub(super) fn unit(generator: &mut Generator) -> f64 {
+pub(crate) fn unit(generator: &mut Generator) -> f64 {
     (generator.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
 }
 

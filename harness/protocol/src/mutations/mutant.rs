@@ -81,11 +81,7 @@ pub struct MutantReplica<R: Replica> {
 const RENAMED: u32 = 1 << 31;
 
 impl<R: Tamper> MutantReplica<R> {
-    fn call(
-        &mut self,
-        out: &mut OutboxOf<R>,
-        callback: impl FnOnce(&mut R, &mut OutboxOf<R>),
-    ) {
+    fn call(&mut self, out: &mut OutboxOf<R>, callback: impl FnOnce(&mut R, &mut OutboxOf<R>)) {
         let mut inner_out = self
             .outbox
             .take()
@@ -228,4 +224,3 @@ impl<R: Tamper> Replica for MutantReplica<R> {
         self.tampering.on_batch_end();
     }
 }
-

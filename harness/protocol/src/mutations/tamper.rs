@@ -180,13 +180,18 @@ enum PartEnd {
 
 fn tamper_with_part(tampering: &mut Tampering, part: &mut Part) -> PartEnd {
     match (tampering.mutation, part) {
-        (Mutation::WriteWithoutTagPhase, &mut Part::Query { ask, with_value: false, .. }) => {
-            PartEnd::Answered(Part::Answer {
+        (
+            Mutation::WriteWithoutTagPhase,
+            &mut Part::Query {
                 ask,
-                version: Version::NONE,
-                value: None,
-            })
-        }
+                with_value: false,
+                ..
+            },
+        ) => PartEnd::Answered(Part::Answer {
+            ask,
+            version: Version::NONE,
+            value: None,
+        }),
         (Mutation::TagWithoutWriter, Part::Store { entry, .. }) => {
             entry.version.minor = 0;
             PartEnd::Sent

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use longhaul_experiment::profile::{Jitter, Link, Marginal, Profile, Region, Source};
 use longhaul_experiment::scenario::Durability;
-use longhaul_experiment::{
-    Fault, ModeSpec, OperationKind, RegionIndex, ReplicaId, Seed, Topology,
-};
+use longhaul_experiment::{Fault, ModeSpec, OperationKind, RegionIndex, ReplicaId, Seed, Topology};
 use serde::{Deserialize, Serialize};
 
 /// The least key of those that are written once.

@@ -36,7 +36,9 @@ pub enum CounterexampleError {
     #[error("not a counterexample of verify: {0}")]
     Form(#[from] serde_json::Error),
     /// Another version wrote it.
-    #[error("it has version {found}, and this program reads {VERSION}: use the program that wrote it")]
+    #[error(
+        "it has version {found}, and this program reads {VERSION}: use the program that wrote it"
+    )]
     Version {
         /// The version found.
         found: u32,
@@ -99,7 +101,8 @@ impl Counterexample {
     /// A name is no guarantee's.
     pub fn demanded(&self) -> Result<Vec<Guarantee>, CounterexampleError> {
         let named = |name: &String| {
-            guarantee_named(name).ok_or_else(|| CounterexampleError::Guarantee { name: name.clone() })
+            guarantee_named(name)
+                .ok_or_else(|| CounterexampleError::Guarantee { name: name.clone() })
         };
         self.demanded.iter().map(named).collect()
     }
@@ -117,7 +120,11 @@ impl Counterexample {
         let topology = self.case.topology();
         let nature = nature(&self.case.mode, &topology)?;
         let mut demanded = promises(&self.case, &topology)?;
-        for guarantee in self.demanded.iter().filter_map(|name| guarantee_named(name)) {
+        for guarantee in self
+            .demanded
+            .iter()
+            .filter_map(|name| guarantee_named(name))
+        {
             if !demanded.contains(&guarantee) {
                 demanded.push(guarantee);
             }
@@ -150,7 +157,12 @@ pub fn trace_text(trace: &[TraceEvent]) -> String {
     let mut text = String::new();
     for event in trace {
         // Writing into a string succeeds.
-        let _ = writeln!(text, "{:>14}  {}", milliseconds(event.at), told(&event.kind));
+        let _ = writeln!(
+            text,
+            "{:>14}  {}",
+            milliseconds(event.at),
+            told(&event.kind)
+        );
     }
     text
 }
@@ -162,25 +174,51 @@ fn milliseconds(at: Time) -> String {
 fn told(kind: &TraceKind) -> String {
     let asked = |operation: &OperationId| format!("operation {operation}");
     match kind {
-        TraceKind::Asked { to, operation, kind, .. } => {
-            format!("client asks {to} for {} ({})", asked(operation), kind.name())
+        TraceKind::Asked {
+            to,
+            operation,
+            kind,
+            ..
+        } => {
+            format!(
+                "client asks {to} for {} ({})",
+                asked(operation),
+                kind.name()
+            )
         }
-        TraceKind::Request { at_replica, operation, kind, .. } => {
-            format!("{at_replica} receives {} ({})", asked(operation), kind.name())
+        TraceKind::Request {
+            at_replica,
+            operation,
+            kind,
+            ..
+        } => {
+            format!(
+                "{at_replica} receives {} ({})",
+                asked(operation),
+                kind.name()
+            )
         }
         TraceKind::Sent { from, to, name } => format!("{from} sends {name} to {to}"),
         TraceKind::Delivered { from, to, name } => format!("{to} receives {name} from {from}"),
         TraceKind::Persist { at_replica } => format!("{at_replica} begins to persist"),
         TraceKind::Persisted { at_replica } => format!("{at_replica} has persisted"),
         TraceKind::Timer { at_replica, name } => format!("{at_replica}'s timer {name} goes off"),
-        TraceKind::Applied { at_replica, key, version } => format!(
+        TraceKind::Applied {
+            at_replica,
+            key,
+            version,
+        } => format!(
             "{at_replica} shows key {} in version {}.{}",
             key.0, version.major, version.minor
         ),
-        TraceKind::Reply { from, operation, .. } => {
+        TraceKind::Reply {
+            from, operation, ..
+        } => {
             format!("{from} answers {}", asked(operation))
         }
-        TraceKind::Answered { from, operation, .. } => {
+        TraceKind::Answered {
+            from, operation, ..
+        } => {
             format!("client hears {from}'s answer to {}", asked(operation))
         }
     }

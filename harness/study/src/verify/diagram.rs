@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use longhaul_experiment::workload::writer_of;
 use longhaul_experiment::{
     Fault, FaultTarget, Operation, OperationId, OperationRecord, OperationResult, Outcome,
     ReplicaId, Time,
 };
-use longhaul_experiment::workload::writer_of;
 use longhaul_report::space_time::{Arrow, Bar, Shade, SpaceTime};
 use longhaul_sim::trace::{TraceEvent, TraceKind};
 
@@ -28,7 +28,9 @@ pub fn diagram(case: &Case, replay: &Replay) -> SpaceTime {
     let drawn: Vec<&OperationRecord> = replay
         .history
         .iter()
-        .filter(|record| marked.is_empty() || marked.contains(&record.id) || record.id.client.0 < 1_000)
+        .filter(|record| {
+            marked.is_empty() || marked.contains(&record.id) || record.id.client.0 < 1_000
+        })
         .collect();
     let lanes = Lanes::of(case, &drawn);
     let span = span(&drawn, &marked);
@@ -54,7 +56,9 @@ pub fn diagram(case: &Case, replay: &Replay) -> SpaceTime {
 
 fn title(case: &Case, replay: &Replay) -> String {
     let broken = replay.judgement.findings.first();
-    let broken = broken.map_or("nothing broken".to_owned(), |it| format!("{} is broken", it.broken));
+    let broken = broken.map_or("nothing broken".to_owned(), |it| {
+        format!("{} is broken", it.broken)
+    });
     format!("{}, seed {}: {broken}", case.mode, case.seed.0)
 }
 
@@ -74,7 +78,9 @@ impl Lanes {
     }
 
     fn client(&self, id: OperationId) -> Option<usize> {
-        self.clients.iter().position(|&client| client == id.client.0)
+        self.clients
+            .iter()
+            .position(|&client| client == id.client.0)
     }
 
     fn replica(&self, id: ReplicaId) -> usize {
@@ -82,7 +88,10 @@ impl Lanes {
     }
 
     fn names(&self) -> Vec<String> {
-        let clients = self.clients.iter().map(|client| format!("client c{client}"));
+        let clients = self
+            .clients
+            .iter()
+            .map(|client| format!("client c{client}"));
         let replicas = (0..self.replicas).map(|replica| format!("replica r{replica}"));
         clients.chain(replicas).collect()
     }
@@ -91,7 +100,10 @@ impl Lanes {
 /// Returns the time from the first to the last operation that matters, with a margin.
 fn span(drawn: &[&OperationRecord], marked: &BTreeSet<OperationId>) -> (Time, Time) {
     let matters = |record: &&&OperationRecord| marked.is_empty() || marked.contains(&record.id);
-    let begins = drawn.iter().filter(matters).filter_map(|record| record.sent_at);
+    let begins = drawn
+        .iter()
+        .filter(matters)
+        .filter_map(|record| record.sent_at);
     let ends = drawn
         .iter()
         .filter(matters)
@@ -104,11 +116,7 @@ fn span(drawn: &[&OperationRecord], marked: &BTreeSet<OperationId>) -> (Time, Ti
     (first - margin, last + margin)
 }
 
-fn arrows(
-    trace: &[TraceEvent],
-    lanes: &Lanes,
-    in_span: impl Fn(Time) -> bool,
-) -> Vec<Arrow> {
+fn arrows(trace: &[TraceEvent], lanes: &Lanes, in_span: impl Fn(Time) -> bool) -> Vec<Arrow> {
     let sent: BTreeMap<_, _> = trace.iter().map(|event| (event.id, event)).collect();
     let mut arrows = Vec::new();
     for event in trace.iter().filter(|event| in_span(event.at)) {
@@ -162,10 +170,11 @@ fn bar(record: &OperationRecord, lanes: &Lanes, is_marked: bool) -> Option<Bar> 
 
 fn label(record: &OperationRecord) -> String {
     let key = record.operation.key().0;
-    let value = |bytes: &bytes::Bytes| match longhaul_experiment::operation::integer_value(Some(bytes)) {
-        Some(integer) => integer.to_string(),
-        None => writer_of(bytes).map_or("?".to_owned(), |writer| writer.to_string()),
-    };
+    let value =
+        |bytes: &bytes::Bytes| match longhaul_experiment::operation::integer_value(Some(bytes)) {
+            Some(integer) => integer.to_string(),
+            None => writer_of(bytes).map_or("?".to_owned(), |writer| writer.to_string()),
+        };
     let asked = match &record.operation {
         Operation::Read { .. } => format!("read {key}"),
         Operation::Write { value: new, .. } => format!("write {key} = {}", value(new)),
@@ -180,7 +189,9 @@ fn label(record: &OperationRecord) -> String {
         Outcome::Ok(OperationResult::Written { .. }) => String::new(),
         Outcome::Ok(OperationResult::Swapped { swapped, .. }) => format!(": {swapped}"),
         Outcome::Ok(OperationResult::Added { total, .. }) => format!(": {total}"),
-        Outcome::Ok(OperationResult::Taken { taken, left, .. }) => format!(": {taken}, {left} left"),
+        Outcome::Ok(OperationResult::Taken { taken, left, .. }) => {
+            format!(": {taken}, {left} left")
+        }
         Outcome::Fail(error) => format!(": refused, {}", error.name()),
         Outcome::Unknown(error) => format!(": unknown, {}", error.name()),
     };

@@ -87,7 +87,10 @@ mod tests {
             octaves[number.ilog2() as usize] += 1;
         }
         // Ten octaves share 2000 draws: about 200 each.
-        assert!(octaves[..10].iter().all(|&count| count > 100), "{octaves:?}");
+        assert!(
+            octaves[..10].iter().all(|&count| count > 100),
+            "{octaves:?}"
+        );
     }
 
     #[test]

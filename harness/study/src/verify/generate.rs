@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use longhaul_experiment::fault::ClockShift;
 use longhaul_experiment::mode::ModeError;
 use longhaul_experiment::scenario::Durability;
-use longhaul_experiment::fault::ClockShift;
 use longhaul_experiment::{
     Fault, FaultKind, FaultTarget, ModeSpec, OperationKind, RegionIndex, ReplicaId, Seed,
 };

@@ -7,9 +7,7 @@ use longhaul_analysis::checkers::{
     Guarantee, LinearizabilityOptions, SameInstant, Verdict, acknowledged_writes_kept, convergence,
     linearizability, session_guarantee,
 };
-use longhaul_experiment::{
-    ClientId, Key, OperationId, OperationRecord, OperationResult, Outcome,
-};
+use longhaul_experiment::{ClientId, Key, OperationId, OperationRecord, OperationResult, Outcome};
 
 use super::case::WRITE_ONCE_KEYS;
 use super::clients::AUDITORS;

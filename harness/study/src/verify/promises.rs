@@ -119,9 +119,7 @@ pub fn nature(spec: &ModeSpec, topology: &Topology) -> Result<Nature, ModeError>
         // A replica that lost its storage never votes again, so a majority must keep theirs.
         Parsed::Raft(_) => bears((replicas - 1) / 2),
         // The same with both kinds of quorum.
-        Parsed::Paxos(paxos) => {
-            bears(replicas - paxos.prepare_quorum().max(paxos.accept_quorum()))
-        }
+        Parsed::Paxos(paxos) => bears(replicas - paxos.prepare_quorum().max(paxos.accept_quorum())),
         // What is stored at w members survives the loss of w - 1 of them.
         Parsed::Register(register) => Nature {
             recognises_retries: false,

@@ -217,7 +217,12 @@ impl Audit {
         converges: bool,
     ) -> Option<String> {
         for auditor in 0..self.replicas {
-            self.plan(course, auditor, OperationKind::Write, AUDIT_KEYS + auditor as u64);
+            self.plan(
+                course,
+                auditor,
+                OperationKind::Write,
+                AUDIT_KEYS + auditor as u64,
+            );
         }
         if !course.go_on(self.deadline, true) {
             return Some(self.unfinished(course));
@@ -278,7 +283,11 @@ impl Audit {
             .under_way()
             .iter()
             .map(|(id, operation)| {
-                format!("{id} ({} of key {})", operation.kind().name(), operation.key().0)
+                format!(
+                    "{id} ({} of key {})",
+                    operation.kind().name(),
+                    operation.key().0
+                )
             })
             .collect();
         format!(

@@ -23,12 +23,7 @@ pub const RUNS_MAX: u32 = 3_000;
 /// Returns a smaller case that breaks the same thing, after at most `runs` runs.
 ///
 /// A case without anything broken comes back as it is.
-pub fn shrink(
-    subject: &impl Subject,
-    caught: Caught,
-    demanded: &[Guarantee],
-    runs: u32,
-) -> Caught {
+pub fn shrink(subject: &impl Subject, caught: Caught, demanded: &[Guarantee], runs: u32) -> Caught {
     let Some(broken) = caught.findings.first().map(|finding| finding.broken) else {
         return caught;
     };
