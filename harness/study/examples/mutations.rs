@@ -1,18 +1,27 @@
-//! How many seeds it takes to catch each mutation: `mutations [SEEDS] [NAME]`.
+//! Proves the hunter: how many seeds it takes to catch each mutation, what the shrunk cases need,
+//! and which kinds of fault took part.
+//!
+//! `mutations [SEEDS] [PART-OF-NAME]`; 10 000 seeds where none are stated. The exit code is 1 when
+//! a mutation was caught in none of its modes.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
 
-use longhaul_analysis::checkers::Guarantee;
-use longhaul_experiment::Seed;
 use longhaul_experiment::fault::FaultError;
+use longhaul_experiment::{Fault, FaultKind, FaultTarget, Seed};
 use longhaul_protocol::mutations::{Mutation, with_mutant};
 use longhaul_protocol::{Mode, ModeVisitor};
 use longhaul_study::verify::promises::Nature;
 use longhaul_study::verify::run::RunOptions;
+use longhaul_study::verify::shrink::RUNS_MAX;
 use longhaul_study::verify::{
-    Case, CaseRun, HuntOptions, Shipped, Subject, VerifyError, hunt, run, shrink,
+    Case, CaseRun, Caught, HuntOptions, Subject, VerifyError, hunt, run, shrink,
 };
 
+/// How often a mutation is caught in a mode, to see which kinds of fault can show it.
+const CATCHES: usize = 5;
+
+/// A mode made wrong.
 struct Mutated(Mutation);
 
 impl Subject for Mutated {
@@ -35,109 +44,106 @@ impl Subject for Mutated {
     }
 }
 
-fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let seeds = args.get(1).map_or(2000, |text| text.parse().unwrap());
+fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let seeds: u64 = arguments.get(1).map_or(Ok(10_000), |text| text.parse())?;
+    let part = arguments.get(2).map_or("", String::as_str);
+    // A replica that panics is a finding like any other.
     std::panic::set_hook(Box::new(|_| {}));
-    if args.get(2).is_some_and(|name| name.contains(':')) {
-        for mode in &args[2..] {
-            let started = Instant::now();
-            let (mode, demanded) = match mode.strip_suffix('!') {
-                Some(m) => (m, vec![Guarantee::Linearizability]),
-                None => (mode.as_str(), vec![]),
-            };
-            let first = std::env::var("FIRST").map_or(1, |t| t.parse().unwrap());
-            let options = HuntOptions {
-                mode: mode.parse().unwrap(),
-                first: Seed(first),
-                seeds,
-                demanded,
-                threads: 1,
-            };
-            let outcome = hunt(&Shipped, &options, &|_| true).unwrap();
-            let s = started.elapsed().as_secs_f64();
-            println!(
-                "== {mode}: {} seeds {} ops {} faults undecided {} in {s:.2}s = {:.2} ms/seed",
-                outcome.seeds,
-                outcome.operations,
-                outcome.faults,
-                outcome.undecided.len(),
-                1e3 * s / outcome.seeds as f64
-            );
-            for u in outcome.undecided.iter().take(3) {
-                println!("undecided {u:?}");
-            }
-            if let Some(c) = outcome.caught {
-                println!("CAUGHT seed {:?}: {:?}", c.case.seed, c.findings);
-                let c = shrink(&Shipped, c, &options.demanded, 3000);
-                println!("SHRUNK {:?}: {:?}", c.findings, c.case);
-                println!(
-                    "n {} dur {:?} sync {} leader {} faults {:#?}",
-                    c.case.replicas(),
-                    c.case.durability,
-                    c.case.sync_us,
-                    c.case.leader,
-                    c.case
-                        .faults
-                        .iter()
-                        .map(|f| f.to_string())
-                        .collect::<Vec<_>>()
-                );
-            }
-        }
-        return;
-    }
+    let mut helped: BTreeMap<&'static str, usize> = KINDS.iter().map(|&kind| (kind, 0)).collect();
+    let mut all_caught = true;
     for mutation in Mutation::ALL {
-        if args
-            .get(2)
-            .is_some_and(|name| !mutation.name().contains(name.as_str()))
-        {
+        if !mutation.name().contains(part) {
             continue;
         }
+        let mut caught_anywhere = false;
         for mode in mutation.modes() {
-            let started = Instant::now();
-            let options = HuntOptions {
-                mode: mode.parse().unwrap(),
-                first: Seed(1),
-                seeds,
-                demanded: vec![],
-                threads: 1,
-            };
-            let outcome = hunt(&Mutated(mutation), &options, &|_| true).unwrap();
-            let s = started.elapsed().as_secs_f64();
-            print!(
-                "{:32} {mode:32} {:5} seeds {:.2} ms/seed ",
-                mutation.name(),
-                outcome.seeds,
-                1e3 * s / outcome.seeds as f64
-            );
-            match outcome.caught {
-                Some(caught) => {
-                    let started = Instant::now();
-                    let small = shrink(&Mutated(mutation), caught, &[], 3_000);
-                    println!(
-                        "{:?} {}",
-                        small.findings[0].broken,
-                        small.findings[0]
-                            .explanation
-                            .chars()
-                            .take(150)
-                            .collect::<String>()
-                    );
-                    let c = &small.case;
-                    println!(
-                        "      shrunk in {:.1}s: {} replicas {:?} sync {} {} sessions {} operations {:?}",
-                        started.elapsed().as_secs_f64(),
-                        c.replicas(),
-                        c.durability,
-                        c.sync_us,
-                        c.sessions.len(),
-                        c.operations.len(),
-                        c.faults.iter().map(|f| f.to_string()).collect::<Vec<_>>()
-                    );
-                }
-                None => println!("NOT CAUGHT"),
+            let catches = catches(mutation, mode, seeds)?;
+            caught_anywhere |= !catches.is_empty();
+            report(mutation, mode, &catches);
+            for fault in catches.iter().flat_map(|caught| &caught.case.faults) {
+                *helped.entry(kind(fault)).or_default() += 1;
             }
         }
+        all_caught &= caught_anywhere;
+    }
+    println!("\nin shrunk cases, by kind of fault:");
+    for (kind, count) in helped {
+        let remark = if count == 0 {
+            "  <- helped to catch none"
+        } else {
+            ""
+        };
+        println!("  {count:5}  {kind}{remark}");
+    }
+    Ok(if all_caught {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Returns the first catches, shrunk. Their seeds stay those of the cases.
+fn catches(mutation: Mutation, mode: &str, seeds: u64) -> Result<Vec<Caught>, VerifyError> {
+    let mut catches = Vec::new();
+    let mut next = 1;
+    while next <= seeds && catches.len() < CATCHES {
+        let options = HuntOptions {
+            mode: mode.parse()?,
+            first: Seed(next),
+            seeds: seeds + 1 - next,
+            demanded: Vec::new(),
+            threads: 1,
+        };
+        let Some(caught) = hunt(&Mutated(mutation), &options, &|_| true)?.caught else {
+            break;
+        };
+        next = caught.case.seed.0 + 1;
+        catches.push(shrink(&Mutated(mutation), caught, &[], RUNS_MAX));
+    }
+    Ok(catches)
+}
+
+fn report(mutation: Mutation, mode: &str, catches: &[Caught]) {
+    let Some(first) = catches.first() else {
+        return println!("{:30} {mode:32} not caught", mutation.name());
+    };
+    let seeds: Vec<String> = catches
+        .iter()
+        .map(|caught| caught.case.seed.0.to_string())
+        .collect();
+    let case = &first.case;
+    println!(
+        "{:30} {mode:32} seeds {}: {}; {} replicas, {} operations and {} faults suffice",
+        mutation.name(),
+        seeds.join(", "),
+        first.findings[0].broken,
+        case.replicas(),
+        case.operations.len(),
+        case.faults.len()
+    );
+}
+
+const KINDS: [&str; 11] = [
+    "crash",
+    "pause",
+    "partition, one way",
+    "partition of a pair",
+    "partition into sides",
+    "link-delay",
+    "link-loss",
+    "slow-disk",
+    "clock-jump",
+    "connection-reset",
+    "partition around the leader",
+];
+
+fn kind(fault: &Fault) -> &'static str {
+    match (fault.kind, &fault.target) {
+        (FaultKind::Partition, FaultTarget::Link(..)) => "partition, one way",
+        (FaultKind::Partition, FaultTarget::Pair(..)) => "partition of a pair",
+        (FaultKind::Partition, FaultTarget::Regions(_)) => "partition into sides",
+        (FaultKind::Partition, _) => "partition around the leader",
+        (kind, _) => kind.name(),
     }
 }

@@ -7,11 +7,10 @@ use longhaul_experiment::{OperationId, OperationRecord, Time};
 use longhaul_sim::trace::{TraceEvent, TraceKind};
 use serde::{Deserialize, Serialize};
 
-use super::hunt::{Caught, Subject, VerifyError};
+use super::Case;
+use super::hunt::{Caught, Subject, VerifyError, run_and_judge};
 use super::judge::{Finding, Judgement};
-use super::promises::{nature, promises};
-use super::run::RunOptions;
-use super::{Case, judge};
+use super::promises::nature;
 
 /// The version of the file's form.
 const VERSION: u32 = 1;
@@ -107,37 +106,25 @@ impl Counterexample {
         self.demanded.iter().map(named).collect()
     }
 
-    /// Carries the case out again, traced.
+    /// Carries the case out again, traced. When a replica panics, history and trace are lost with
+    /// the run.
     ///
     /// # Errors
     ///
     /// The case cannot be run.
-    ///
-    /// # Panics
-    ///
-    /// Panics when a replica does.
     pub fn replay(&self, subject: &impl Subject) -> Result<Replay, VerifyError> {
-        let topology = self.case.topology();
-        let nature = nature(&self.case.mode, &topology)?;
-        let mut demanded = promises(&self.case, &topology)?;
-        for guarantee in self
+        let nature = nature(&self.case.mode, &self.case.topology())?;
+        let demanded: Vec<Guarantee> = self
             .demanded
             .iter()
             .filter_map(|name| guarantee_named(name))
-        {
-            if !demanded.contains(&guarantee) {
-                demanded.push(guarantee);
-            }
-        }
-        let options = RunOptions {
-            trace: true,
-            converges: demanded.contains(&Guarantee::Convergence),
-        };
-        let run = subject.run(&self.case, &nature, options)?;
+            .collect();
+        let (run, judgement) = run_and_judge(subject, &self.case, &nature, (&demanded, true))?;
+        let (history, trace) = run.map_or_else(Default::default, |run| (run.history, run.trace));
         Ok(Replay {
-            judgement: judge(&self.case, &demanded, &run),
-            history: run.history,
-            trace: run.trace,
+            judgement,
+            history,
+            trace,
         })
     }
 }

@@ -180,28 +180,39 @@ pub fn try_case(
     nature: &Nature,
     demanded: &[Guarantee],
 ) -> Result<Tried, VerifyError> {
-    let mut all = promises(&case, &case.topology())?;
+    let (run, judgement) = run_and_judge(subject, &case, nature, (demanded, false))?;
+    Ok(Tried {
+        case,
+        operations: run.map_or(0, |run| run.history.len() as u64),
+        judgement,
+    })
+}
+
+/// Runs a case and judges it; `None` in place of the run when a replica panicked.
+pub(super) fn run_and_judge(
+    subject: &impl Subject,
+    case: &Case,
+    nature: &Nature,
+    (demanded, trace): (&[Guarantee], bool),
+) -> Result<(Option<CaseRun>, Judgement), VerifyError> {
+    let mut all = promises(case, &case.topology())?;
     for &guarantee in demanded {
         if !all.contains(&guarantee) {
             all.push(guarantee);
         }
     }
     let options = RunOptions {
-        trace: false,
+        trace,
         converges: all.contains(&Guarantee::Convergence),
     };
-    let ran = catch_unwind(AssertUnwindSafe(|| subject.run(&case, nature, options)));
-    let (operations, judgement) = match ran {
+    let ran = catch_unwind(AssertUnwindSafe(|| subject.run(case, nature, options)));
+    Ok(match ran {
         Ok(ran) => {
             let ran = ran?;
-            (ran.history.len() as u64, judge(&case, &all, &ran))
+            let judgement = judge(case, &all, &ran);
+            (Some(ran), judgement)
         }
-        Err(panic) => (0, panicked(panic.as_ref())),
-    };
-    Ok(Tried {
-        case,
-        operations,
-        judgement,
+        Err(panic) => (None, panicked(panic.as_ref())),
     })
 }
 
