@@ -26,6 +26,13 @@ const OPERATIONS_MAX: u64 = 120;
 /// The most faults of a case.
 const FAULTS_MAX: u64 = 8;
 
+/// Bytes of a value in the few cases that write enough of them to bring about checkpoints, and in
+/// leader-follower modes compaction and snapshots: those begin at some megabytes.
+const LARGE_VALUE: u32 = 400_000;
+
+/// One in how many cases has large values; they cost a hundred times as much as others.
+const LARGE_ONE_IN: usize = 300;
+
 /// What the draws of a case are for: changing how one part is drawn changes no other part.
 #[derive(Clone, Copy)]
 enum Part {
@@ -81,7 +88,11 @@ fn bare(mode: &ModeSpec, seed: Seed) -> Case {
             Durability::Wal if draws.chance(80) => draws.magnitude(100, 30_000),
             _ => 0,
         },
-        value_size: 16,
+        value_size: if draws.below(LARGE_ONE_IN) == 0 {
+            LARGE_VALUE
+        } else {
+            16
+        },
         sessions: Vec::new(),
         operations: Vec::new(),
         patience: Patience {
@@ -205,6 +216,8 @@ fn add_faults(case: &mut Case, nature: &Nature) {
     let possible = |trouble: &Trouble| match trouble {
         Trouble::Crash => nature.may_crash && (keeps || !may_forget.is_empty()),
         Trouble::SlowDisk => keeps,
+        // A large value is hundreds of packets: hardly one would come through.
+        Trouble::Loss => case.value_size < LARGE_VALUE,
         Trouble::Blackout => nature.may_crash && keeps,
         _ => true,
     };
