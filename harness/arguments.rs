@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::model_arguments::{
+    LEADERLESS_EXAMPLES, LeaderlessArguments, PBS_EXAMPLES, PbsArguments,
+};
+
 /// A geo-replication latency benchmark: what a replicated write costs, and what is given up to
 /// make it cheaper.
 #[derive(Debug, Parser)]
@@ -35,6 +39,12 @@ pub enum Command {
     /// Hunt for protocol bugs: random cases with faults in virtual time, judged by checkers.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArguments),
+    /// How stale partial quorums read: the register's replicas against the PBS model.
+    #[command(after_help = PBS_EXAMPLES)]
+    Pbs(PbsArguments),
+    /// How long a mode has no leader after its leader dies, over many seeds.
+    #[command(after_help = LEADERLESS_EXAMPLES)]
+    Leaderless(LeaderlessArguments),
     /// Measure what the model of virtual time needs to know of this machine.
     Calibrate(CalibrateArguments),
     /// Say what this machine can do: timers, priorities, namespaces, netem.

@@ -4,14 +4,17 @@
 //! that knows all backends.
 
 pub mod arguments;
+pub mod model_arguments;
 pub mod scenario_arguments;
 pub mod wiring;
 
 mod calibrate_command;
 mod doctor_command;
 mod explain_command;
+mod leaderless_command;
 mod mode_command;
 mod output;
+mod pbs_command;
 mod profile_command;
 mod report_command;
 mod run_command;
@@ -34,6 +37,8 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Explain(arguments) => explain_command::explain(&arguments),
         Command::Verify(arguments) => verify_command::verify(&arguments),
         Command::Calibrate(arguments) => calibrate_command::calibrate(&arguments),
+        Command::Pbs(arguments) => pbs_command::pbs(&arguments),
+        Command::Leaderless(arguments) => leaderless_command::leaderless(&arguments),
         Command::Doctor => doctor_command::doctor(),
         Command::Completions { shell } => shell_command::completions(shell),
         Command::Man => shell_command::manual(),

@@ -6,7 +6,9 @@
 //! 1. [`linearizability()`]: per key, by zones for registers with unique values and by search for
 //!    all other operations;
 //! 2. [`session_guarantee()`]: the four guarantees of Terry et al., per client and key;
-//! 3. [`convergence()`], [`acknowledged_writes_kept()`]: what replicas hold once all is quiet.
+//! 3. [`convergence()`], [`acknowledged_writes_kept()`]: what replicas hold once all is quiet;
+//! 4. [`to_knossos_edn()`], [`to_elle_edn()`], [`to_porcupine()`]: the same history for other
+//!    checkers, so that a verdict need not be taken on trust.
 //!
 //! # What counts
 //!
@@ -21,6 +23,7 @@
 mod calls;
 mod convergence;
 mod durability;
+mod export;
 mod linearizability;
 mod search;
 mod sessions;
@@ -34,6 +37,7 @@ use longhaul_experiment::{Key, OperationId, OperationRecord, ReplicaId, Version}
 
 pub use convergence::convergence;
 pub use durability::acknowledged_writes_kept;
+pub use export::{to_elle_edn, to_knossos_edn, to_porcupine};
 pub use linearizability::{LinearizabilityOptions, Method, SameInstant, linearizability};
 pub use sessions::session_guarantee;
 

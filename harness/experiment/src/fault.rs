@@ -123,8 +123,8 @@ pub enum FaultKind {
     /// The replica does nothing; its connections stay up.
     Pause,
     /// Frames wait at the entrance of the link. Connections over it end after
-    /// [`silence_timeout`], and with them what waited; they come up again a round trip after the
-    /// partition.
+    /// [`silence_timeout`], in both directions even when one is cut, and with them what waited;
+    /// they come up again a round trip after the partition.
     Partition,
     /// Frames take longer on the link.
     LinkDelay {

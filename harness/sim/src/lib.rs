@@ -3,7 +3,8 @@
 //! Read in this order:
 //!
 //! 1. [`queue`]: events by instant, and among equals by insertion;
-//! 2. [`simulation`]: replicas, their timers and storage, and the network between them;
+//! 2. [`simulation`]: replicas, their timers and storage, the network between them, and what
+//!    faults do to all of it;
 //! 3. [`clients`]: the clients of a region, which follow a schedule;
 //! 4. [`backend`]: a scenario and a seed in, a record out;
 //! 5. [`mod@explain`]: one operation in a quiet system, hop by hop.

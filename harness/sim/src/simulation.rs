@@ -114,6 +114,11 @@ pub enum Verdict {
     Drop,
     /// It, and what follows it on its connection, sets out this much later.
     Hold(Duration),
+    /// It arrives this much later as a datagram: the link's delay, order, cuts and traffic count
+    /// do not touch it, so it may overtake and be overtaken. This is below the contract of FIFO
+    /// streams, for models that draw every message's delay on its own, with modes that bear it.
+    /// It is still lost when the connection's epoch ends.
+    DeliverAfter(Duration),
 }
 
 /// Judges messages between replicas: when, from, to, what.
@@ -123,7 +128,8 @@ pub type Judge<Message> = Box<dyn FnMut(Time, ReplicaId, ReplicaId, &Message) ->
 ///
 /// [`Simulation::step`] carries out one event. Between two replicas messages are FIFO, without
 /// duplicates, and lost only when the connection's epoch ends: because a process died, because a
-/// link that is cut was silent for too long, or by a reset.
+/// link that is cut was silent for too long, or by a reset; unless a
+/// [`Judge`] decides otherwise.
 pub struct Simulation<M: Mode> {
     mode: M,
     topology: Arc<Topology>,

@@ -11,7 +11,7 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longhaul_experiment::fault::FaultAction;
+use longhaul_experiment::fault::{FaultAction, FaultPlan};
 use longhaul_experiment::scenario::Durability;
 use longhaul_experiment::{
     Backend, ErrorKind, Fault, FaultKind, FaultTarget, Key, LinkId, Operation, OperationResult,
@@ -448,6 +448,59 @@ fn the_same_seed_gives_the_same_record_under_all_faults() {
         let calm = run(mode, Vec::new(), 3);
         let histories = [&record, &calm].map(|record| format!("{:?}", record.modes[0].history));
         assert!(histories[0] != histories[1], "{mode}");
+    }
+}
+
+/// Six faults of any kind within 3 s.
+fn some_faults(seed: u64) -> Vec<Fault> {
+    // A multiplicative generator (Lehmer's) is random enough to choose faults.
+    let mut state = (seed + 1) * 48_271 % 0x7fff_ffff;
+    let mut below = |bound: u64| {
+        state = state * 48_271 % 0x7fff_ffff;
+        state % bound
+    };
+    let kinds: Vec<FaultKind> = all_faults().iter().map(|fault| fault.kind).collect();
+    let names = ["a", "b", "c", "d", "e"];
+    (0..6)
+        .map(|_| {
+            let kind = kinds[below(kinds.len() as u64) as usize];
+            let one = below(5) as usize;
+            let other = (one + 1 + below(4) as usize) % 5;
+            let (one, other) = (named(names[one]), named(names[other]));
+            let target = match below(3) {
+                _ if kind.is_of_replica() => FaultTarget::Replica(one),
+                0 => FaultTarget::Regions(vec![one, other]),
+                1 => FaultTarget::Pair(one, other),
+                _ => FaultTarget::Replica(one),
+            };
+            fault(kind, target, below(2000), 1 + below(1500))
+        })
+        .collect()
+}
+
+#[test]
+fn after_any_faults_a_write_takes_what_it_always_takes() {
+    for seed in 0..40 {
+        let mut simulation = toy(Durability::Wal);
+        let start = simulation.now();
+        let faults = some_faults(seed);
+        let mut plan = FaultPlan::new(&faults, simulation.topology(), start).unwrap();
+        let mut sequence = 0;
+        for position in 0..plan.steps().len() {
+            simulation.run_until(plan.steps()[position].at);
+            for command in plan.take_step(position, None) {
+                simulation.suffer(command.action);
+            }
+            submit(&mut simulation, A, sequence, write(0, sequence));
+            sequence += 1;
+        }
+        // The longest silence time-out is 10 x 179 ms; clients that waited, appends that were lost
+        // and their acknowledgements have come by then.
+        run_for(&mut simulation, 5000);
+        occurrences(&mut simulation);
+        let floor = write_floor(&simulation, A);
+        let took = time_write(&mut simulation, A, sequence);
+        assert_eq!(took, Some(floor), "seed {seed}: {faults:?}");
     }
 }
 

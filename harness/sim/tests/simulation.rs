@@ -224,6 +224,36 @@ fn a_verdict_delays_or_drops_single_messages() {
 }
 
 #[test]
+fn a_datagram_overtakes_what_was_sent_before_it() {
+    let mut simulation = toy(Durability::Memory);
+    let late = Duration::from_millis(700);
+    simulation.set_judge(Box::new(move |_, _, _, message| match message {
+        Message::Append { index: 1, .. } => Verdict::DeliverAfter(late),
+        _ => Verdict::DeliverAfter(Duration::ZERO),
+    }));
+    let start = simulation.now();
+    submit(&mut simulation, B, 0, write(0, 0));
+    submit(&mut simulation, B, 1, write(1, 1));
+    simulation.start_trace();
+    simulation.run_until(start + Duration::from_secs(1));
+    let lan = {
+        let topology = simulation.topology();
+        topology.profile.link(LinkId { from: B, to: B }).one_way
+    };
+    let to_e = |event: &TraceEvent| match &event.kind {
+        TraceKind::Delivered { from, to, name }
+            if *from == PRIMARY && *to == ReplicaId(4) && name == "Append" =>
+        {
+            Some(event.at)
+        }
+        _ => None,
+    };
+    let arrivals: Vec<Time> = simulation.take_trace().iter().filter_map(to_e).collect();
+    // Both set out when the requests arrive; the second takes no time, the first 700 ms.
+    assert_eq!(arrivals, [start + lan, start + lan + late]);
+}
+
+#[test]
 fn clocks_that_are_wrong_are_the_replicas_own() {
     let mut simulation = toy(Durability::Memory);
     simulation.set_wall_offset(PRIMARY, -1_000_000_000);

@@ -3,6 +3,9 @@
 //! It may call every other crate, and none but the root calls it.
 
 mod attempts;
+mod in_parallel;
+pub mod leaderless;
+pub mod pbs;
 pub mod service;
 pub mod verify;
 

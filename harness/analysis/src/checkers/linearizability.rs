@@ -1,11 +1,12 @@
 //! Linearizability: each key is judged alone, by the cheapest method that is exact for it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use longhaul_experiment::{Key, OperationRecord};
 
 use super::calls::{Call, calls};
 use super::search::{self, SearchEnd};
-use super::zones::{self, Member, RegisterVerdict};
-use super::{Verdict, Violation};
+use super::{Verdict, Violation, zones};
 
 /// How [`linearizability`] goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,31 +69,34 @@ pub enum SameInstant {
 ///   Linearizability", Concurrency Computat. Pract. Exper. 29(4), 2017). Exponential in the number
 ///   of concurrent operations at worst, hence [`LinearizabilityOptions::step_limit`].
 ///
-/// A violation is that of the least violated key. Without one, a key that could not be judged
-/// makes the verdict [`Verdict::Unknown`].
+/// One violation is told: that of the least key judged by zones, else by search. Without any, a key
+/// that could not be judged makes the verdict [`Verdict::Unknown`].
 pub fn linearizability(history: &[OperationRecord], options: LinearizabilityOptions) -> Verdict {
     let calls = match calls(history, options.same_instant) {
         Ok(calls) => calls,
         Err(reason) => return Verdict::Unknown(reason),
     };
-    let mut members = zones::members(&calls);
+    let searched = match options.method {
+        Method::Automatic => {
+            let judgement = zones::judge(history, &calls);
+            if let Some(violation) = judgement.violation {
+                return Verdict::Violated(violation);
+            }
+            judgement.not_registers
+        }
+        Method::Search => calls
+            .iter()
+            .map(|call| call.record.operation.key())
+            .collect(),
+    };
     let mut unknown = None;
-    for of_key in members.chunk_by_mut(|one, other| one.key == other.key) {
-        let key = of_key[0].key;
-        let verdict = match options.method {
-            Method::Automatic => zones::check(history, &calls, of_key),
-            Method::Search => RegisterVerdict::NotARegister,
-        };
-        match verdict {
-            RegisterVerdict::Holds => {}
-            RegisterVerdict::Violated(violation) => return Verdict::Violated(violation),
-            RegisterVerdict::NotARegister => match searched(&calls, of_key, options.step_limit) {
-                SearchEnd::Linearizable => {}
-                SearchEnd::Violated(violation) => return Verdict::Violated(violation),
-                SearchEnd::LimitReached => {
-                    unknown.get_or_insert(key);
-                }
-            },
+    for (key, calls) in by_key(&calls, &searched) {
+        match search::search(&calls, options.step_limit) {
+            SearchEnd::Linearizable => {}
+            SearchEnd::Violated(violation) => return Verdict::Violated(violation),
+            SearchEnd::LimitReached => {
+                unknown.get_or_insert(key);
+            }
         }
     }
     match unknown {
@@ -101,10 +105,21 @@ pub fn linearizability(history: &[OperationRecord], options: LinearizabilityOpti
     }
 }
 
-fn searched(calls: &[Call<'_>], members: &[Member], step_limit: u64) -> SearchEnd {
-    let mut of_key: Vec<Call<'_>> = members.iter().map(|member| calls[member.call()]).collect();
-    of_key.sort_by_key(|call| (call.start, call.record.id));
-    search::search(&of_key, step_limit)
+/// Returns the calls on each of these keys, sorted by their beginning.
+fn by_key<'a>(calls: &[Call<'a>], keys: &BTreeSet<Key>) -> BTreeMap<Key, Vec<Call<'a>>> {
+    let mut by_key: BTreeMap<Key, Vec<Call<'a>>> = BTreeMap::new();
+    if !keys.is_empty() {
+        for call in calls {
+            let key = call.record.operation.key();
+            if keys.contains(&key) {
+                by_key.entry(key).or_default().push(*call);
+            }
+        }
+    }
+    for calls in by_key.values_mut() {
+        calls.sort_by_key(|call| (call.start, call.record.id));
+    }
+    by_key
 }
 
 fn gave_up(key: Key, step_limit: u64) -> String {

@@ -1,18 +1,20 @@
 //! Linearizability by search, for operations of any kind.
 //!
 //! The search of Wing and Gong tries, at each point, every operation that no operation still to be
-//! placed precedes, and goes back when none fits. Three things keep it short:
+//! placed precedes, and goes back when none fits. Four things keep it short:
 //!
 //! - A configuration, which is the set of operations placed and what the key then holds, is
 //!   entered once (Lowe).
 //! - An operation that fits and changes nothing is placed at once and never reconsidered: wherever
 //!   it stood in a linearization, it may as well stand here.
+//! - A value that is still needed, and that nothing can bring back, is kept.
 //! - An operation of unknown outcome is *optional*. It is tried last; of several that are alike
 //!   the first sent is tried first; a write among them is tried only where an operation that waits
 //!   would fit after it. A configuration that has placed the same operations and more optional
 //!   ones than one already entered is not entered.
 
 mod configurations;
+mod demands;
 mod timeline;
 
 use longhaul_experiment::OperationRecord;
@@ -22,7 +24,11 @@ use super::calls::{Call, NEVER, told};
 use super::linearizability::violation;
 use super::specification::{Held, Step, Values};
 use configurations::{Configurations, Placed};
+use demands::Demands;
 use timeline::{Place, Timeline};
+
+/// How many of the operations that could not be placed an explanation tells in full.
+const WAITING_TOLD: usize = 5;
 
 /// How a search ended.
 pub(super) enum SearchEnd {
@@ -98,6 +104,7 @@ struct Search<'a> {
     values: Values<'a>,
     timeline: Timeline,
     placed: Placed,
+    demands: Demands,
     entered: Configurations,
     held: Held,
     frames: Vec<Frame>,
@@ -120,12 +127,14 @@ impl<'a> Search<'a> {
         let mut required = Vec::new();
         let mut spans = Vec::new();
         let mut optional: Vec<Optional<'a>> = Vec::new();
+        let mut demands = Demands::default();
         let mut last_alike = std::collections::BTreeMap::new();
         for call in calls {
             let Some(step) = Step::of(call, &mut values) else {
                 continue;
             };
             let record = call.record;
+            demands.add(step, call.finish != NEVER);
             if call.finish == NEVER {
                 optional.push(Optional {
                     record,
@@ -142,6 +151,7 @@ impl<'a> Search<'a> {
             timeline: Timeline::new(&spans),
             placed: Placed::new(required.len(), optional.len()),
             dependent_optional: optional.iter().any(|other| !other.step.overwrites()),
+            demands,
             required,
             optional,
             values,
@@ -256,8 +266,13 @@ impl<'a> Search<'a> {
         Some(())
     }
 
-    /// Places an operation, unless that leads where the search has been. Says whether it did.
+    /// Places an operation, unless that loses a value that is still needed, or leads where the
+    /// search has been. Says whether it did.
     fn enter(&mut self, chosen: Chosen, held: Held, next: Next) -> bool {
+        let (step, is_required) = self.step(chosen);
+        if held != self.held && self.demands.must_keep(self.held, step) {
+            return false;
+        }
         match chosen {
             Chosen::Required(index) => self.placed.add_required(index),
             Chosen::Optional(index) => self.placed.add_optional(index),
@@ -266,6 +281,7 @@ impl<'a> Search<'a> {
             self.remove(chosen);
             return false;
         }
+        self.demands.remove(step, is_required);
         if let Chosen::Required(index) = chosen {
             self.timeline.lift(index);
         }
@@ -276,6 +292,14 @@ impl<'a> Search<'a> {
         });
         self.held = held;
         true
+    }
+
+    /// Returns an operation's step, and whether it is required.
+    fn step(&self, chosen: Chosen) -> (Step, bool) {
+        match chosen {
+            Chosen::Required(index) => (self.required[index].step, true),
+            Chosen::Optional(index) => (self.optional[index].step, false),
+        }
     }
 
     fn remove(&mut self, chosen: Chosen) {
@@ -292,6 +316,8 @@ impl<'a> Search<'a> {
             self.timeline.put_back(index);
         }
         self.remove(frame.chosen);
+        let (step, is_required) = self.step(frame.chosen);
+        self.demands.add(step, is_required);
         self.held = frame.held_before;
         Some(frame.next)
     }
@@ -330,7 +356,11 @@ impl<'a> Search<'a> {
         let after = deepest.last.map_or_else(String::new, |last| {
             format!(", the last of them {}", told(last))
         });
-        let blocked: Vec<String> = deepest.waiting.iter().map(|record| told(record)).collect();
+        let named = deepest.waiting.iter().take(WAITING_TOLD);
+        let mut blocked: Vec<String> = named.map(|record| told(record)).collect();
+        if deepest.waiting.len() > WAITING_TOLD {
+            blocked.push(format!("{} more", deepest.waiting.len() - WAITING_TOLD));
+        }
         let explanation = format!(
             "no order of its {} acknowledged operations explains what they returned. At most {} can \
              be ordered{after}; then the key holds {held}, and of the operations that must come next \

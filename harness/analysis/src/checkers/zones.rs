@@ -8,238 +8,148 @@
 //! ends before the write of its value begins, the key is linearizable exactly when no two forward
 //! zones overlap and no backward zone lies inside a forward zone.
 
-use bytes::Bytes;
-use longhaul_experiment::{Key, OperationKind, OperationRecord, Outcome};
+mod clusters;
+
+use std::collections::BTreeSet;
+
+use longhaul_experiment::{Key, Operation, OperationRecord, Outcome};
 
 use super::Violation;
 use super::calls::{Call, NEVER, told, value_told};
 use super::linearizability::violation;
+use clusters::{Cluster, Clusters};
 
-/// A call in the order of keys and values.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Member {
-    pub(super) key: Key,
-    /// The first 16 bytes of the value, which hold the writer's id.
-    prefix: u128,
-    call: u32,
+/// What zones say of a history.
+pub(super) struct Judgement {
+    /// The violation of the least register that has one.
+    pub(super) violation: Option<Violation>,
+    /// The keys to which zones do not apply: those with other operations than reads and writes, or
+    /// with a value that was written twice.
+    pub(super) not_registers: BTreeSet<Key>,
 }
 
-impl Member {
-    /// Returns the index of the call.
-    pub(super) const fn call(self) -> usize {
-        self.call as usize
-    }
-}
-
-/// What zones say of a key.
-pub(super) enum RegisterVerdict {
-    /// It is linearizable.
-    Holds,
-    /// It is not.
-    Violated(Violation),
-    /// Zones do not apply: it has other operations than reads and writes, or a value was written
-    /// twice.
-    NotARegister,
-}
-
-/// Returns the calls by key, and by what they hold of a value.
-pub(super) fn members(calls: &[Call<'_>]) -> Vec<Member> {
-    let mut members: Vec<Member> = (0u32..)
-        .zip(calls)
-        .map(|(index, call)| Member {
-            key: call.record.operation.key(),
-            prefix: call.register_value().map_or(0, |value| prefix(value)),
-            call: index,
-        })
-        .collect();
-    members.sort_unstable_by_key(|member| (member.key, member.prefix, member.call));
-    members
-}
-
-fn prefix(value: &[u8]) -> u128 {
-    if let Some(first) = value.first_chunk::<16>() {
-        return u128::from_be_bytes(*first);
-    }
-    let mut padded = [0; 16];
-    padded[..value.len()].copy_from_slice(value);
-    u128::from_be_bytes(padded)
-}
-
-/// Judges one key: `members` are its own, as [`members`] sorted them.
-pub(super) fn check(
-    history: &[OperationRecord],
-    calls: &[Call<'_>],
-    members: &mut [Member],
-) -> RegisterVerdict {
-    let is_register = |member: &Member| {
-        let kind = calls[member.call()].record.operation.kind();
-        matches!(kind, OperationKind::Read | OperationKind::Write)
-    };
-    if !members.iter().all(is_register) {
-        return RegisterVerdict::NotARegister;
-    }
-    let key = members[0].key;
+/// Judges all keys that are registers.
+pub(super) fn judge(history: &[OperationRecord], calls: &[Call<'_>]) -> Judgement {
+    let Clusters {
+        clusters,
+        not_registers,
+    } = Clusters::of(calls);
     let mut zones = Zones::default();
-    let mut early = None;
-    for alike in members.chunk_by_mut(|one, other| one.prefix == other.prefix) {
-        let value = |member: &Member| calls[member.call()].register_value();
-        let first = value(&alike[0]);
-        if !alike[1..].iter().all(|other| same(first, value(other))) {
-            alike.sort_unstable_by_key(|member| (value(member), member.call));
+    let mut disordered: Option<&Cluster<'_>> = None;
+    for (number, cluster) in (0u32..).zip(&clusters) {
+        if not_registers.contains(&cluster.key) {
+            continue;
         }
-        for members in alike.chunk_by(|one, other| same(value(one), value(other))) {
-            let cluster = match Cluster::of(calls, members) {
-                Ok(cluster) => cluster,
-                Err(NotACluster::WrittenTwice) => return RegisterVerdict::NotARegister,
-                Err(NotACluster::NeverWritten(read)) => {
-                    early.get_or_insert_with(|| never_written(key, history, calls[read].record));
-                    continue;
-                }
-                Err(NotACluster::ReadTooEarly { write, read }) => {
-                    early.get_or_insert_with(|| {
-                        read_too_early(key, calls[write].record, calls[read].record)
-                    });
-                    continue;
-                }
-            };
-            zones.add(cluster);
+        if is_ordered(cluster, calls) {
+            zones.add(number, cluster);
+        } else if disordered.is_none_or(|least| cluster.key < least.key) {
+            disordered = Some(cluster);
         }
     }
-    match early.or_else(|| zones.conflict(key, calls)) {
-        None => RegisterVerdict::Holds,
-        Some(violation) => RegisterVerdict::Violated(violation),
+    let conflict = zones
+        .conflict()
+        .map(|pair| pair.map(|zone| &clusters[zone.cluster as usize]));
+    let violation = match (disordered, conflict) {
+        (Some(cluster), Some([one, other])) if one.key < cluster.key => {
+            Some(told_conflict(calls, one, other))
+        }
+        (Some(cluster), _) => Some(told_disorder(cluster, history, calls)),
+        (None, Some([one, other])) => Some(told_conflict(calls, one, other)),
+        (None, None) => None,
+    };
+    Judgement {
+        violation,
+        not_registers,
     }
 }
 
-fn same(one: Option<&Bytes>, other: Option<&Bytes>) -> bool {
-    match (one, other) {
-        // Copies of a value mostly share its memory, and then need not be compared.
-        (Some(one), Some(other)) => {
-            one.len() == other.len() && (one.as_ptr() == other.as_ptr() || one == other)
-        }
-        (None, None) => true,
-        _ => false,
+/// Says whether the value was written, or is the first, and no read of it ended before its write
+/// began.
+fn is_ordered(cluster: &Cluster<'_>, calls: &[Call<'_>]) -> bool {
+    match cluster.write {
+        Some(write) => calls[write as usize].start <= cluster.first_finish,
+        None => cluster.value.is_none(),
     }
 }
 
-/// A write and the reads of its value. The write of "no value" came before all calls.
+/// A cluster's zone, from its first end to its last beginning or the other way round.
 #[derive(Clone, Copy, Debug)]
-struct Cluster {
+struct Zone {
+    key: Key,
     first_finish: u64,
     last_start: u64,
-    /// The operation that ended first; `None` when it is the initial write.
-    finisher: Option<u32>,
-    /// The operation that began last; `None` when it is the initial write.
-    starter: Option<u32>,
+    cluster: u32,
 }
 
-enum NotACluster {
-    WrittenTwice,
-    NeverWritten(usize),
-    ReadTooEarly { write: usize, read: usize },
-}
-
-impl Cluster {
-    fn of(calls: &[Call<'_>], members: &[Member]) -> Result<Cluster, NotACluster> {
-        let mut cluster = Cluster {
-            first_finish: NEVER,
-            last_start: 0,
-            finisher: None,
-            starter: None,
-        };
-        let mut write = None;
-        for member in members {
-            let call = &calls[member.call()];
-            if call.record.operation.kind() == OperationKind::Write
-                && write.replace(member.call()).is_some()
-            {
-                return Err(NotACluster::WrittenTwice);
-            }
-            if call.finish < cluster.first_finish {
-                cluster.first_finish = call.finish;
-                cluster.finisher = Some(member.call);
-            }
-            if call.start >= cluster.last_start {
-                cluster.last_start = call.start;
-                cluster.starter = Some(member.call);
-            }
-        }
-        let Some(write) = write else {
-            if calls[members[0].call()].register_value().is_some() {
-                return Err(NotACluster::NeverWritten(members[0].call()));
-            }
-            cluster.first_finish = 0;
-            cluster.finisher = None;
-            return Ok(cluster);
-        };
-        match cluster.finisher {
-            Some(read) if cluster.first_finish < calls[write].start => {
-                Err(NotACluster::ReadTooEarly {
-                    write,
-                    read: read as usize,
-                })
-            }
-            _ => Ok(cluster),
-        }
-    }
-}
-
-/// The zones of one key.
+/// The zones of all registers.
 #[derive(Debug, Default)]
 struct Zones {
-    forward: Vec<Cluster>,
-    backward: Vec<Cluster>,
+    forward: Vec<Zone>,
+    backward: Vec<Zone>,
 }
 
 impl Zones {
-    fn add(&mut self, cluster: Cluster) {
-        if cluster.first_finish < cluster.last_start {
-            self.forward.push(cluster);
-        } else if cluster.first_finish != NEVER {
+    fn add(&mut self, number: u32, cluster: &Cluster<'_>) {
+        let zone = Zone {
+            key: cluster.key,
+            first_finish: cluster.first_finish,
+            last_start: cluster.last_start,
+            cluster: number,
+        };
+        if zone.first_finish < zone.last_start {
+            self.forward.push(zone);
+        } else if zone.first_finish != NEVER {
             // A write without end that nobody read need not have happened.
-            self.backward.push(cluster);
+            self.backward.push(zone);
         }
     }
 
-    /// Finds two clusters of which each must come before the other.
-    fn conflict(&mut self, key: Key, calls: &[Call<'_>]) -> Option<Violation> {
+    /// Finds two clusters of one key of which each must come before the other, on the least key
+    /// that has such.
+    fn conflict(&mut self) -> Option<[Zone; 2]> {
         self.forward
-            .sort_unstable_by_key(|zone| (zone.first_finish, zone.last_start));
+            .sort_unstable_by_key(|zone| (zone.key, zone.first_finish, zone.last_start));
         let overlap = self
             .forward
             .windows(2)
-            .find(|pair| pair[1].first_finish < pair[0].last_start);
-        if let Some(pair) = overlap {
-            return Some(both_ways(key, calls, pair[0], pair[1]));
+            .find(|pair| pair[0].key == pair[1].key && pair[1].first_finish < pair[0].last_start)
+            .map(|pair| [pair[0], pair[1]]);
+        let inside = self
+            .backward
+            .iter()
+            .filter_map(|inner| Some([self.around(inner)?, *inner]))
+            .min_by_key(|pair| (pair[0].key, pair[0].first_finish));
+        match (overlap, inside) {
+            (Some(overlap), Some(inside)) if inside[0].key < overlap[0].key => Some(inside),
+            (Some(overlap), _) => Some(overlap),
+            (None, inside) => inside,
         }
-        self.backward.iter().find_map(|inner| {
-            // The forward zones are apart, so only the last that begins before can hold it.
-            let after = self
-                .forward
-                .partition_point(|zone| zone.first_finish < inner.last_start);
-            let outer = self.forward[..after].last()?;
-            (inner.first_finish < outer.last_start).then(|| both_ways(key, calls, *outer, *inner))
-        })
+    }
+
+    /// Returns the forward zone that `inner` lies in. Where forward zones are apart, only the last
+    /// that begins before it can be the one.
+    fn around(&self, inner: &Zone) -> Option<Zone> {
+        let begun = self
+            .forward
+            .partition_point(|zone| (zone.key, zone.first_finish) < (inner.key, inner.last_start));
+        let outer = self.forward[..begun].last()?;
+        (outer.key == inner.key && inner.first_finish < outer.last_start).then_some(*outer)
     }
 }
 
-fn both_ways(key: Key, calls: &[Call<'_>], one: Cluster, other: Cluster) -> Violation {
-    let record = |call: Option<u32>| call.map(|call| calls[call as usize].record);
-    let value = |cluster: Cluster| {
-        let call = cluster.starter.or(cluster.finisher);
-        value_told(call.and_then(|call| calls[call as usize].register_value()))
+fn record<'a>(calls: &[Call<'a>], call: Option<u32>) -> Option<&'a OperationRecord> {
+    call.map(|call| calls[call as usize].record)
+}
+
+fn told_conflict(calls: &[Call<'_>], one: &Cluster<'_>, other: &Cluster<'_>) -> Violation {
+    let (one_value, other_value) = (value_told(one.value), value_told(other.value));
+    let before = |first: &Cluster<'_>, then: &Cluster<'_>| {
+        let began = record(calls, then.starter).map_or_else(String::new, told);
+        match record(calls, first.finisher) {
+            Some(ended) => format!("{} ended before {began} began", told(ended)),
+            None => format!("the key began without a value, before {began}"),
+        }
     };
-    let (one_value, other_value) = (value(one), value(other));
-    let before =
-        |first: Cluster, then: Cluster| match (record(first.finisher), record(then.starter)) {
-            (Some(ended), Some(began)) => {
-                format!("{} ended before {} began", told(ended), told(began))
-            }
-            (_, began) => format!(
-                "the key began without a value, before {}",
-                began.map_or_else(|| "all operations".to_owned(), told)
-            ),
-        };
     let explanation = format!(
         "{one_value} must come before {other_value}, for {}; but {other_value} must come before \
          {one_value}, for {}.",
@@ -247,37 +157,31 @@ fn both_ways(key: Key, calls: &[Call<'_>], one: Cluster, other: Cluster) -> Viol
         before(other, one)
     );
     let witness = [one.finisher, other.starter, other.finisher, one.starter];
-    violation(key, explanation, witness.into_iter().filter_map(record))
+    let witness = witness.into_iter().filter_map(|call| record(calls, call));
+    violation(one.key, explanation, witness)
 }
 
-fn never_written(key: Key, history: &[OperationRecord], read: &OperationRecord) -> Violation {
-    let returned = Call {
-        record: read,
-        start: 0,
-        finish: 0,
+fn told_disorder(
+    cluster: &Cluster<'_>,
+    history: &[OperationRecord],
+    calls: &[Call<'_>],
+) -> Violation {
+    // A cluster without write consists of reads, and the one that ended first ended too early.
+    let read = record(calls, cluster.finisher);
+    let read_told = read.map_or_else(String::new, told);
+    if let Some(write) = record(calls, cluster.write) {
+        let explanation = format!("{read_told} ended before {} began.", told(write));
+        return violation(cluster.key, explanation, read.into_iter().chain([write]));
     }
-    .register_value();
     let failed = history.iter().find(|record| {
         matches!(record.outcome, Outcome::Fail(_))
-            && record.operation.key() == key
-            && matches!(&record.operation,
-                longhaul_experiment::Operation::Write { value, .. } if Some(value) == returned)
+            && matches!(&record.operation, Operation::Write { key, value }
+                if *key == cluster.key && Some(value) == cluster.value)
     });
     let why = match failed {
         Some(write) => format!("only {} would have written it", told(write)),
         None => "no operation wrote it to this key".to_owned(),
     };
-    violation(
-        key,
-        format!("{} saw a value that was never written: {why}.", told(read)),
-        std::iter::once(read).chain(failed),
-    )
-}
-
-fn read_too_early(key: Key, write: &OperationRecord, read: &OperationRecord) -> Violation {
-    violation(
-        key,
-        format!("{} ended before {} began.", told(read), told(write)),
-        [read, write],
-    )
+    let explanation = format!("{read_told} saw a value that was never written: {why}.");
+    violation(cluster.key, explanation, read.into_iter().chain(failed))
 }

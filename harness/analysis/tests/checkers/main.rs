@@ -1,6 +1,7 @@
 //! What each checker accepts, what it must reject, and when it must not tell.
 
 mod brute_force;
+mod exports;
 mod finals;
 mod histories;
 mod linearizability;

@@ -385,4 +385,6 @@ fn target(target: &FaultTarget, topology: &Topology) -> Option<Target> {
 }
 
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 //! slope is the median of the slopes between any two points, the intercept the median of what it
 //! leaves; up to 29% of the points can be anywhere without moving it far.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::{Marginal, Profile, bundled};
@@ -187,7 +188,14 @@ impl JitterFit {
 }
 
 /// Returns the pairs of all matrices in [`MEASURED`], and the fits: one of each, then of all.
-pub fn measured() -> (Vec<Pair>, Vec<Fit>) {
+///
+/// They are constants of the program, found once: a line through n pairs costs n squared.
+pub fn measured() -> &'static (Vec<Pair>, Vec<Fit>) {
+    static MEASURED_FITS: OnceLock<(Vec<Pair>, Vec<Fit>)> = OnceLock::new();
+    MEASURED_FITS.get_or_init(fit_measured)
+}
+
+fn fit_measured() -> (Vec<Pair>, Vec<Fit>) {
     let mut all = Vec::new();
     let mut fits = Vec::new();
     for name in MEASURED {

@@ -1,20 +1,23 @@
 //! Faults as scenario files write them, and checked against where and when they are to happen.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use super::Durations;
 use super::duration::DurationText;
 use super::error::ScenarioError;
 use super::file::FaultFile;
+use super::{Durability, Durations};
 use crate::fault::{ClockShift, Fault, FaultError, FaultKind, FaultTarget, problem};
 use crate::topology::Topology;
 
 /// A fault's table in a scenario file: its kind and the figure of its kind stand side by side.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FaultFields {
+struct FaultFields {
     at: DurationText,
     lasts: DurationText,
     target: TargetField,
@@ -36,11 +39,25 @@ enum TargetField {
     Known(FaultTarget),
 }
 
-impl TryFrom<FaultFields> for FaultFile {
-    type Error = String;
+impl<'de> Deserialize<'de> for FaultFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FaultFile, D::Error> {
+        // By a visitor, so that what is wrong with the figures is told with the table's line.
+        deserializer.deserialize_map(FaultVisitor)
+    }
+}
 
-    fn try_from(fields: FaultFields) -> Result<FaultFile, String> {
-        let kind = fields.take_kind()?;
+struct FaultVisitor;
+
+impl<'de> Visitor<'de> for FaultVisitor {
+    type Value = FaultFile;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a table with at, lasts, kind and target")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FaultFile, A::Error> {
+        let fields = FaultFields::deserialize(MapAccessDeserializer::new(map))?;
+        let kind = fields.take_kind().map_err(A::Error::custom)?;
         let TargetField::Known(target) = fields.target;
         Ok(FaultFile {
             at: fields.at,
@@ -105,6 +122,41 @@ impl FaultFields {
     }
 }
 
+/// Returns what replicas keep: what is stated, and otherwise a log where a fault needs one, and
+/// memory where none does.
+///
+/// # Errors
+///
+/// Storage in memory is stated, and a fault slows a disk.
+pub(super) fn durability_under(
+    faults: &[Fault],
+    stated: Option<Durability>,
+) -> Result<Durability, ScenarioError> {
+    let needs_log =
+        |fault: &Fault| matches!(fault.kind, FaultKind::Crash | FaultKind::SlowDisk { .. });
+    let slows_disk = |fault: &Fault| matches!(fault.kind, FaultKind::SlowDisk { .. });
+    match (stated, faults.iter().position(slows_disk)) {
+        (Some(Durability::Memory), Some(number)) => Err(refused(
+            number,
+            &faults[number],
+            "durability \"memory\" has no disk; give durability = \"wal\" or leave it out"
+                .to_owned(),
+        )),
+        (Some(durability), _) => Ok(durability),
+        (None, _) if faults.iter().any(needs_log) => Ok(Durability::Wal),
+        (None, _) => Ok(Durability::Memory),
+    }
+}
+
+fn refused(number: usize, fault: &Fault, why: String) -> ScenarioError {
+    ScenarioError::Fault(FaultError {
+        number: number + 1,
+        kind: fault.kind.name(),
+        at: DurationText(fault.at),
+        why,
+    })
+}
+
 /// Checks the faults of a scenario against its topology and durations.
 pub(super) fn resolve_faults(
     files: Vec<FaultFile>,
@@ -121,12 +173,7 @@ pub(super) fn resolve_faults(
         let why = problem(&fault, topology).or_else(|| begins_late(fault.at, durations));
         match why {
             None => Ok(fault),
-            Some(why) => Err(ScenarioError::Fault(FaultError {
-                number: position + 1,
-                kind: fault.kind.name(),
-                at: file.at,
-                why,
-            })),
+            Some(why) => Err(refused(position, &fault, why)),
         }
     };
     files.into_iter().enumerate().map(check).collect()

@@ -5,7 +5,6 @@ use serde::Deserialize;
 use super::Durability;
 use super::duration::DurationText;
 use super::error::ScenarioError;
-use super::faults::FaultFields;
 use super::service::ServiceFile;
 use crate::fault::{FaultKind, FaultTarget};
 use crate::mode::ModeSpec;
@@ -125,8 +124,7 @@ pub struct WorkloadFile {
 }
 
 /// One of the `[[faults]]` of a scenario file; [`crate::fault`] shows some.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "FaultFields")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FaultFile {
     /// When it begins, after the start of the measured window.
     pub at: DurationText,
@@ -401,6 +399,16 @@ mod tests {
             let message = fault(fields).expect_err(fields).to_string();
             assert!(message.contains(why), "{fields}: {message}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_fault_is_told_with_the_line_of_its_table() {
+        let crash = "[[faults]]\nat = '1s'\nlasts = '1s'\nkind = 'crash'\ntarget = 'leader'\n";
+        let slow = "[[faults]]\nat = '1s'\nlasts = '1s'\nkind = 'slow-disk'\ntarget = 'leader'\n";
+        let message = refusal(&format!("{crash}{slow}"));
+        assert!(message.starts_with("crash.toml, line 6: "), "{message}");
+        let message = refusal(&format!("{crash}{slow}adde = '1s'\n"));
+        assert!(message.starts_with("crash.toml, line 11: "), "{message}");
     }
 
     #[test]

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use super::duration::DurationText;
 use super::error::{ScenarioError, duration_out_of_range};
-use super::faults::resolve_faults;
+use super::faults::{durability_under, resolve_faults};
 use super::file::{
     ArrivalKind, DurationsFile, JitterChoice, LimitsFile, ScenarioFile, WorkloadFile,
 };
 use super::service::resolve_service;
-use super::{Durability, Durations, Limits, Scenario};
-use crate::fault::FaultKind;
+use super::{Durations, Limits, Scenario};
 use crate::mode::ModeSpec;
 use crate::profile::Profile;
 use crate::topology::{PlacementError, Topology};
@@ -53,7 +52,7 @@ impl ScenarioFile {
     /// built-in modes; writes alone, Poisson, 200 per second and region; 1.5 s of warm-up, 8 s
     /// measured, and a drain as long as the operation time-out of 10 s; one connection; a cap on
     /// operations in flight by [`Limits::in_flight_for`] of four times the longest round trip;
-    /// storage in memory, or a log when a replica crashes; the profile's jitter; no history.
+    /// storage in memory, or a log when a replica crashes or its disk is slow; the profile's jitter; no history.
     ///
     /// # Errors
     ///
@@ -68,18 +67,14 @@ impl ScenarioFile {
         let limits = resolve_limits(self.limits, &workload, &topology)?;
         let durations = resolve_durations(self.durations, &limits)?;
         let faults = resolve_faults(self.faults.unwrap_or_default(), &topology, &durations)?;
-        let crashes = faults.iter().any(|fault| fault.kind == FaultKind::Crash);
+        let durability = durability_under(&faults, self.durability)?;
         let scenario = Scenario {
             name,
             topology,
             modes,
             workload,
             faults,
-            durability: self.durability.unwrap_or(if crashes {
-                Durability::Wal
-            } else {
-                Durability::Memory
-            }),
+            durability,
             durations,
             limits,
             service: self.service.map(resolve_service).transpose()?,

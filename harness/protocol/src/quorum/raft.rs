@@ -15,6 +15,7 @@ mod reads;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod ticking;
 mod wire;
 
 use longhaul_experiment::mode::ModeError;
@@ -27,13 +28,17 @@ use crate::outbox::Outbox;
 use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request, first_word};
 use participant::{Beginning, Participant};
 use storage::LogStorage;
+pub use ticking::ElectionTimeout;
 pub use wire::{RaftEntry, RaftMessage, RaftMessageKind, RaftSnapshot};
 
-/// The mode `quorum:raft[,read=index|lease|log]`.
+/// The mode `quorum:raft[,read=index|lease|log][,election=MIN-MAX]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raft {
     /// How reads are made linearizable.
     pub reads: RaftReads,
+    /// The election time-outs; `None`: they follow from the topology, as
+    /// [`Timeouts`](crate::quorum::timeouts::Timeouts) says.
+    pub election: Option<ElectionTimeout>,
 }
 
 /// How the leader makes sure that a read sees every write acknowledged before it.
@@ -57,13 +62,21 @@ impl Mode for Raft {
     const DESCRIPTIONS: &'static [Description] = &[Description {
         family: "quorum",
         variant: "raft",
-        form: "quorum:raft[,read=index|lease|log]",
+        form: "quorum:raft[,read=index|lease|log][,election=MIN-MAX]",
         summary: "A leader orders all operations in a log; a write is acknowledged when a majority stores it.",
-        parameters: &[(
-            "read",
-            "index (default): the leader asks a majority whether it still leads; lease: it \
-             answers at once while its lease holds; log: the read goes through the log",
-        )],
+        parameters: &[
+            (
+                "read",
+                "index (default): the leader asks a majority whether it still leads; lease: it \
+                 answers at once while its lease holds; log: the read goes through the log",
+            ),
+            (
+                "election",
+                "the bounds between which each replica draws its election time-out for a term, \
+                 e.g. 150ms-300ms, MIN 20 ms to 10 min, MAX up to 10 MIN; heartbeats are MIN/20 \
+                 apart; default: 10 to 20 round trips of the slowest pair, at least 1 s to 2 s",
+            ),
+        ],
         guarantee: "Linearizable; with read=lease only while no replica's clock runs more than a \
                     quarter faster than the leader's. Nothing acknowledged is lost while a \
                     majority keeps its storage.",
@@ -73,7 +86,7 @@ impl Mode for Raft {
     }];
 
     fn parse(spec: &ModeSpec, _topology: &Topology) -> Result<Raft, ModeError> {
-        check_parameters(spec, false, &["read"])?;
+        check_parameters(spec, false, &["read", "election"])?;
         let reads = match spec.parameters.get("read").map(String::as_str) {
             None | Some("index") => RaftReads::Index,
             Some("lease") => RaftReads::Lease,
@@ -83,7 +96,14 @@ impl Mode for Raft {
                 return Err(parameter_error(spec, "read", why));
             }
         };
-        Ok(Raft { reads })
+        let election = match spec.parameters.get("election") {
+            None => None,
+            Some(text) => {
+                let read = text.parse::<ElectionTimeout>();
+                Some(read.map_err(|why| parameter_error(spec, "election", why.to_string()))?)
+            }
+        };
+        Ok(Raft { reads, election })
     }
 
     fn path(&self, kind: OperationKind, topology: &Topology) -> Option<Path> {
@@ -102,7 +122,7 @@ impl Mode for Raft {
     fn replica(&self, member: Member) -> RaftReplica {
         RaftReplica {
             member,
-            reads: self.reads,
+            mode: *self,
             participant: None,
         }
     }
@@ -115,7 +135,7 @@ impl Mode for Raft {
 /// the next leader may still commit them.
 pub struct RaftReplica {
     member: Member,
-    reads: RaftReads,
+    mode: Raft,
     /// `None` before the start, and in a replica that lost its storage or cannot read it.
     participant: Option<Box<Participant>>,
 }
@@ -166,7 +186,7 @@ impl Replica for RaftReplica {
         out: &mut Outbox<RaftMessage, RaftTimer>,
     ) {
         if let Some(beginning) = self.beginning(recovered) {
-            let mut participant = Participant::new(self.member.clone(), self.reads, beginning);
+            let mut participant = Participant::new(self.member.clone(), self.mode, beginning);
             participant.on_start(out);
             self.participant = Some(Box::new(participant));
         }

@@ -1,12 +1,12 @@
 //! What is done to replicas and links from outside.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use longhaul_experiment::fault::silence_timeout;
 use longhaul_experiment::{LinkId, Now, RegionIndex, ReplicaId};
 use longhaul_protocol::{Member, Mode, Outbox, PeerState};
-use std::sync::Arc;
-use std::time::Duration;
 
 use super::Simulation;
 use super::events::Event;

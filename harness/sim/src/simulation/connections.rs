@@ -16,10 +16,11 @@
 //! What it leaves out: connections that share a region's path and die one by one, the back-off of
 //! dialling, and a dead machine that answers nothing (a dead process refuses at once).
 
+use std::collections::BTreeMap;
+
 use longhaul_experiment::fault::silence_timeout;
 use longhaul_experiment::{ErrorKind, LinkId, Outcome, RegionIndex, ReplicaId, Time};
 use longhaul_protocol::{Mode, PeerState, Request};
-use std::collections::BTreeMap;
 
 use super::events::Event;
 use super::{ClientAddress, OccurrenceKind, Simulation};
@@ -28,10 +29,10 @@ use crate::trace::TraceId;
 
 /// A request that waits for its client's connection.
 pub(super) struct Unsent {
-    pub client: ClientAddress,
-    pub replica: ReplicaId,
-    pub request: Request,
-    pub cause: Option<TraceId>,
+    client: ClientAddress,
+    replica: ReplicaId,
+    request: Request,
+    cause: Option<TraceId>,
     /// The attempt to connect that it waits for.
     attempt: u32,
 }

@@ -90,10 +90,11 @@ impl<M: Mode> Simulation<M> {
             Some(judge) => judge(self.now, from, to, &message),
             None => Verdict::Deliver,
         };
-        let at = match verdict {
-            Verdict::Deliver => at,
+        let (at, datagram) = match verdict {
+            Verdict::Deliver => (at, false),
             Verdict::Drop => return,
-            Verdict::Hold(longer) => at + longer,
+            Verdict::Hold(longer) => (at + longer, false),
+            Verdict::DeliverAfter(delay) => (at + delay, true),
         };
         let cause = self.nodes[from.index()].cause;
         let cause = self.tracer.add(self.now, cause, || TraceKind::Sent {
@@ -109,6 +110,10 @@ impl<M: Mode> Simulation<M> {
             message,
             cause,
         };
+        if datagram {
+            self.queue.push(at, Event::Frame(frame));
+            return;
+        }
         self.transmit(at, Wire::Replicas(from, to), bytes, frame);
     }
 

@@ -1,20 +1,25 @@
 //! Plans on five regions: what is commanded, when, and how faults meet.
 
+use std::sync::LazyLock;
+
 use super::*;
 use crate::profile::bundled::bundled;
 
-const START: Time = Time::from_millis(1000);
+pub(super) const START: Time = Time::from_millis(1000);
 
-fn topology() -> Topology {
-    Topology::everywhere(bundled("aws-5").expect("it is bundled"))
+static TOPOLOGY: LazyLock<Topology> =
+    LazyLock::new(|| Topology::everywhere(bundled("aws-5").expect("it is bundled")));
+
+pub(super) fn topology() -> &'static Topology {
+    &TOPOLOGY
 }
 
-fn name(region: u16) -> String {
+pub(super) fn name(region: u16) -> String {
     topology().region_name(RegionIndex(region)).to_owned()
 }
 
 /// A fault from `at` to `until` seconds of the window.
-fn fault(kind: FaultKind, target: FaultTarget, (at, until): (u64, u64)) -> Fault {
+pub(super) fn fault(kind: FaultKind, target: FaultTarget, (at, until): (u64, u64)) -> Fault {
     Fault {
         at: Duration::from_secs(at),
         lasts: Duration::from_secs(until - at),
@@ -32,7 +37,7 @@ fn link(from: u16, to: u16) -> LinkId {
 
 /// Takes all steps; what is commanded at each second of the window.
 fn commanded(faults: &[Fault]) -> Vec<(u64, FaultAction)> {
-    let mut plan = FaultPlan::new(faults, &topology(), START).expect("it is valid");
+    let mut plan = FaultPlan::new(faults, topology(), START).expect("it is valid");
     let mut commanded = Vec::new();
     for position in 0..plan.steps().len() {
         for command in plan.take_step(position, None) {
@@ -62,7 +67,7 @@ fn steps_are_in_order_and_a_beginning_comes_before_an_end() {
         fault(FaultKind::Crash, leader(), (4, 6)),
         fault(FaultKind::Pause, leader(), (2, 4)),
     ];
-    let plan = FaultPlan::new(&faults, &topology(), START).expect("it is valid");
+    let plan = FaultPlan::new(&faults, topology(), START).expect("it is valid");
     let steps: Vec<_> = plan
         .steps()
         .iter()
@@ -74,7 +79,7 @@ fn steps_are_in_order_and_a_beginning_comes_before_an_end() {
         [(2, Begin, 1), (4, Begin, 0), (4, End, 1), (6, End, 0)]
     );
     assert!(
-        FaultPlan::new(&[], &topology(), START)
+        FaultPlan::new(&[], topology(), START)
             .expect("valid")
             .is_empty()
     );
@@ -83,7 +88,7 @@ fn steps_are_in_order_and_a_beginning_comes_before_an_end() {
 #[test]
 fn the_leader_of_the_beginning_is_hit_until_the_end() {
     let faults = [fault(FaultKind::Crash, FaultTarget::Leader, (1, 2))];
-    let mut plan = FaultPlan::new(&faults, &topology(), START).expect("it is valid");
+    let mut plan = FaultPlan::new(&faults, topology(), START).expect("it is valid");
     assert_eq!(plan.hit(0), None);
     let begun = plan.take_step(0, Some(ReplicaId(3)));
     assert_eq!(
@@ -255,7 +260,7 @@ fn everything_heals_when_all_faults_are_ended() {
             (1, 9),
         ),
     ];
-    let mut plan = FaultPlan::new(&faults, &topology(), START).expect("it is valid");
+    let mut plan = FaultPlan::new(&faults, topology(), START).expect("it is valid");
     plan.take_step(0, None);
     plan.take_step(1, None);
     let actions: Vec<_> = plan
@@ -277,7 +282,7 @@ fn everything_heals_when_all_faults_are_ended() {
 #[test]
 fn faults_that_cannot_happen_are_refused_with_what_to_do() {
     let refusal = |kind, target| {
-        FaultPlan::new(&[fault(kind, target, (1, 2))], &topology(), START)
+        FaultPlan::new(&[fault(kind, target, (1, 2))], topology(), START)
             .expect_err("it is refused")
             .to_string()
     };

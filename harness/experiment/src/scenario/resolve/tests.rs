@@ -1,6 +1,7 @@
 use super::*;
 use crate::ids::{RegionIndex, ReplicaId};
 use crate::profile::{Jitter, Link, Marginal, Region, Source};
+use crate::scenario::Durability;
 
 /// Four regions on a line: `i` and `j` are |i - j| x 10 ms apart one way, 0.25 ms at home,
 /// with a jitter.
@@ -169,6 +170,13 @@ fn faults_are_checked_against_topology_and_window() {
         crash.durability,
         Durability::Wal,
         "what restarts needs a log"
+    );
+    let slow_disk = fault("2s", "3s", "slow-disk', added = '9ms", "'leader'");
+    let slowed = resolve(&slow_disk).expect("it is valid");
+    assert_eq!(slowed.durability, Durability::Wal, "a disk is a log's");
+    assert_refused(
+        &format!("durability = 'memory'\n{slow_disk}"),
+        "fault 1 (slow-disk at 2s): durability \"memory\" has no disk",
     );
     let cut = fault("2s", "3s", "partition", "{ link = ['a', 'd'] }");
     assert!(resolve(&cut).is_ok());

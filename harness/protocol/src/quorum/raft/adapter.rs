@@ -6,8 +6,8 @@ use raft::eraftpb::{Entry, Message, MessageType, Snapshot};
 use raft::{Config, RawNode, ReadOnlyOption};
 
 use super::storage::LogStorage;
+use super::ticking::Ticking;
 use super::wire::{RaftEntry, RaftMessage, RaftMessageKind, RaftSnapshot};
-use crate::quorum::timeouts::Timeouts;
 
 /// The most bytes of entries in one message, as the library counts them.
 pub(super) const APPEND_BYTES_MAX: u64 = 1 << 20;
@@ -34,12 +34,13 @@ pub(super) fn replica_id(node: u64) -> Option<ReplicaId> {
 }
 
 /// Makes a node on its storage.
-pub(super) fn node(id: ReplicaId, storage: LogStorage) -> RawNode<LogStorage> {
-    let election_tick = Timeouts::ELECTION_HEARTBEATS as usize;
+pub(super) fn node(id: ReplicaId, storage: LogStorage, ticking: &Ticking) -> RawNode<LogStorage> {
+    let election_tick = ticking.election_least as usize;
     let config = Config {
         id: node_id(id),
         election_tick,
-        heartbeat_tick: 1,
+        max_election_tick: election_tick + ticking.election_choices as usize,
+        heartbeat_tick: ticking.per_heartbeat as usize,
         applied: storage.applied().index,
         max_size_per_msg: APPEND_BYTES_MAX,
         max_inflight_msgs: INFLIGHT_MAX,
@@ -52,7 +53,7 @@ pub(super) fn node(id: ReplicaId, storage: LogStorage) -> RawNode<LogStorage> {
         ..Config::default()
     };
     let logger = slog::Logger::root(slog::Discard, slog::o!());
-    RawNode::new(&config, storage, &logger).expect("the configuration is constant and valid")
+    RawNode::new(&config, storage, &logger).expect("a heartbeat has fewer ticks than an election")
 }
 
 /// Returns an entry to propose.

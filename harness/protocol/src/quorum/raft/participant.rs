@@ -10,8 +10,9 @@ use rand::Rng;
 use super::adapter::{self, PROPOSAL_BYTES_MAX};
 use super::reads::{Read, Reads};
 use super::storage::{LogStorage, Position, entry_bytes};
+use super::ticking::Ticking;
 use super::wire::{RaftMessage, RaftMessageKind};
-use super::{RaftReads, RaftTimer};
+use super::{Raft, RaftReads, RaftTimer};
 use crate::outbox::{LogRecord, Outbox};
 use crate::quorum::installed;
 use crate::quorum::timeouts::Timeouts;
@@ -61,7 +62,9 @@ pub(super) struct Beginning {
 pub(super) struct Participant {
     member: Member,
     reading: RaftReads,
-    timeouts: Timeouts,
+    ticking: Ticking,
+    /// Ticks since the last full heartbeat's interval.
+    ticks: u32,
     node: RawNode<LogStorage>,
     voters: Vec<u64>,
     up: BTreeSet<ReplicaId>,
@@ -83,7 +86,9 @@ pub(super) struct Participant {
 }
 
 impl Participant {
-    pub(super) fn new(member: Member, reading: RaftReads, beginning: Beginning) -> Participant {
+    pub(super) fn new(member: Member, mode: Raft, beginning: Beginning) -> Participant {
+        let reading = mode.reads;
+        let ticking = Ticking::new(mode.election, &member.topology);
         let voters: Vec<u64> = member
             .topology
             .replica_ids()
@@ -92,17 +97,18 @@ impl Participant {
         let preferred = member.topology.leader == member.id;
         let restarted_lease = !beginning.first && reading == RaftReads::Lease;
         Participant {
-            timeouts: Timeouts::of(&member.topology),
-            node: adapter::node(member.id, beginning.storage),
+            ticking,
+            ticks: 0,
+            node: adapter::node(member.id, beginning.storage, &ticking),
             up: BTreeSet::new(),
             stands_first: (beginning.first && preferred) || voters.len() == 1,
             patience: if beginning.first && !preferred {
-                Timeouts::BOOTSTRAP_HEARTBEATS
+                ticking.heartbeats(Timeouts::BOOTSTRAP_HEARTBEATS)
             } else {
                 0
             },
             deaf: if restarted_lease {
-                Timeouts::ELECTION_HEARTBEATS
+                ticking.heartbeats(Timeouts::ELECTION_HEARTBEATS)
             } else {
                 0
             },
@@ -121,7 +127,7 @@ impl Participant {
     }
 
     pub(super) fn on_start(&mut self, out: &mut RaftOutbox) {
-        out.set_timer(RaftTimer::Tick, self.timeouts.heartbeat);
+        out.set_timer(RaftTimer::Tick, self.ticking.tick);
         self.stand_first();
     }
 
@@ -161,7 +167,7 @@ impl Participant {
     }
 
     pub(super) fn on_tick(&mut self, now: Now, out: &mut RaftOutbox) {
-        out.set_timer(RaftTimer::Tick, self.timeouts.heartbeat);
+        out.set_timer(RaftTimer::Tick, self.ticking.tick);
         self.deaf = self.deaf.saturating_sub(1);
         if self.patience > 0 && self.node.raft.term == 0 {
             self.patience -= 1;
@@ -174,7 +180,8 @@ impl Participant {
             .raft
             .set_randomized_election_timeout(election_ticks);
         self.node.tick();
-        if self.reading == RaftReads::Lease && self.leads() {
+        self.ticks = (self.ticks + 1) % self.ticking.per_heartbeat;
+        if self.reading == RaftReads::Lease && self.ticks == 0 && self.leads() {
             self.begin_read_round(now);
         }
     }
@@ -244,8 +251,8 @@ impl Participant {
             .seed
             .stream(Stream::Replica, u64::from(self.member.id.0));
         generator.set_stream(self.node.raft.term);
-        let least = Timeouts::ELECTION_HEARTBEATS;
-        (least + generator.next_u32() % least) as usize
+        let choice = generator.next_u32() % self.ticking.election_choices;
+        (self.ticking.election_least + choice) as usize
     }
 
     fn leads(&self) -> bool {
@@ -352,7 +359,7 @@ impl Participant {
 
         for state in read_states {
             self.reads
-                .confirm(&state.request_ctx, state.index, self.timeouts.heartbeat);
+                .confirm(&state.request_ctx, state.index, self.ticking.heartbeat());
         }
         self.execute(committed, out);
         self.note_applied();
