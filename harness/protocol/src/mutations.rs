@@ -23,7 +23,7 @@ pub use tamper::{Tamper, Tampering};
 /// A way to be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mutation {
-    /// A register waits for one acknowledgement less than its write quorum.
+    /// A register counts one acknowledgement of each store that nobody gave.
     FewerAcknowledgements,
     /// What is on its way to storage counts as safe.
     AcknowledgesBeforePersisting,
@@ -130,11 +130,7 @@ pub fn with_mutant<V: ModeVisitor>(
         ("quorum", "raft") => visitor.visit(Mutant::of(Raft::parse(spec, topology)?, mutation)),
         ("quorum", "paxos") => visitor.visit(Mutant::of(Paxos::parse(spec, topology)?, mutation)),
         ("quorum", "register") => {
-            let mut register = Register::parse(spec, topology)?;
-            if mutation == Mutation::FewerAcknowledgements {
-                register.quorums.write -= 1;
-            }
-            visitor.visit(Mutant::of(register, mutation))
+            visitor.visit(Mutant::of(Register::parse(spec, topology)?, mutation))
         }
         ("eventual", "lww") => {
             visitor.visit(Mutant::of(Eventual::parse(spec, topology)?, mutation))

@@ -89,7 +89,7 @@ fn weaker_modes_are_caught_breaking_the_stronger_guarantee() {
 #[test]
 fn mutations_that_need_little_are_caught_at_once() {
     for (mutation, mode) in [
-        (Mutation::FewerAcknowledgements, "quorum:register"),
+        (Mutation::TagWithoutWriter, "quorum:register"),
         (Mutation::WriteWithoutTagPhase, "quorum:register"),
         (Mutation::TruncatesAcknowledged, "quorum:raft"),
         (Mutation::DropsHints, "eventual:lww,interval=3600000"),

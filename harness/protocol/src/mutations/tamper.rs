@@ -9,7 +9,7 @@ use crate::eventual::{self, EventualReplica, Resolver};
 use crate::leader_follower::LeaderFollowerReplica;
 use crate::quorum::paxos::PaxosReplica;
 use crate::quorum::raft::{RaftMessage, RaftMessageKind, RaftReplica};
-use crate::quorum::register::{self, Part, RegisterReplica};
+use crate::quorum::register::{self, Ask, Part, RegisterReplica};
 use crate::replica::{PeerState, Replica};
 
 /// A mutation at work in one life of a replica.
@@ -22,6 +22,8 @@ pub struct Tampering {
     known_down: BTreeSet<ReplicaId>,
     /// Peers that came back within this batch.
     just_back: BTreeSet<ReplicaId>,
+    /// Stores of which an acknowledgement was forged.
+    forged_for: BTreeSet<Ask>,
     /// The last heartbeat's term while it leads.
     own_term: Option<u64>,
 }
@@ -33,6 +35,7 @@ impl Tampering {
             leading: None,
             known_down: BTreeSet::new(),
             just_back: BTreeSet::new(),
+            forged_for: BTreeSet::new(),
             own_term: None,
         }
     }
@@ -164,6 +167,10 @@ impl Tamper for RegisterReplica {
                 answers.push(answer);
                 false
             }
+            PartEnd::SentAndAnswered(answer) => {
+                answers.push(answer);
+                true
+            }
         });
         if !answers.is_empty() {
             forge(register::Message { parts: answers });
@@ -176,6 +183,8 @@ enum PartEnd {
     Sent,
     /// It is not sent, but answered.
     Answered(Part),
+    /// It is sent, and answered at once.
+    SentAndAnswered(Part),
 }
 
 fn tamper_with_part(tampering: &mut Tampering, part: &mut Part) -> PartEnd {
@@ -192,6 +201,11 @@ fn tamper_with_part(tampering: &mut Tampering, part: &mut Part) -> PartEnd {
             version: Version::NONE,
             value: None,
         }),
+        (Mutation::FewerAcknowledgements, &mut Part::Store { ask, .. })
+            if tampering.forged_for.insert(ask) =>
+        {
+            PartEnd::SentAndAnswered(Part::Stored { ask })
+        }
         (Mutation::TagWithoutWriter, Part::Store { entry, .. }) => {
             entry.version.minor = 0;
             PartEnd::Sent

@@ -62,15 +62,15 @@ fn bare(mode: &ModeSpec, seed: Seed) -> Case {
     let replicas = draws.between(*REPLICAS.start() as u64, *REPLICAS.end() as u64) as usize;
     let longest = draws.magnitude(500, ONE_WAY_US_MAX);
     let is_symmetric = draws.chance(30);
-    let mut one_way_us = vec![vec![0; replicas]; replicas];
+    let mut one_way_us: Vec<Vec<u64>> = Vec::with_capacity(replicas);
     for from in 0..replicas {
-        for to in 0..replicas {
-            one_way_us[from][to] = match from.cmp(&to) {
-                std::cmp::Ordering::Equal => draws.between(50, 500),
-                std::cmp::Ordering::Greater if is_symmetric => one_way_us[to][from],
-                _ => draws.magnitude(200, longest.max(400)),
-            };
-        }
+        let row = (0..replicas).map(|to| match from.cmp(&to) {
+            std::cmp::Ordering::Equal => draws.between(50, 500),
+            std::cmp::Ordering::Greater if is_symmetric => one_way_us[to][from],
+            _ => draws.magnitude(200, longest.max(400)),
+        });
+        let row = row.collect();
+        one_way_us.push(row);
     }
     let durability = draws.pick(&[Durability::Memory, Durability::Wal]);
     Case {
