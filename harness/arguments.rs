@@ -36,6 +36,9 @@ pub enum Command {
     /// Follow one write of a mode hop by hop, against its floor.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArguments),
+    /// Hunt for protocol bugs: random cases with faults in virtual time, judged by checkers.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArguments),
     /// How stale partial quorums read: the register's replicas against the PBS model.
     #[command(after_help = PBS_EXAMPLES)]
     Pbs(PbsArguments),
@@ -71,6 +74,45 @@ Examples:
   longhaul explain quorum:raft
   longhaul explain quorum:register --region ap-northeast-1
   longhaul explain leader-follower:semi-sync=2 --profile gcp-5";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  longhaul verify --mode quorum:raft --seeds 1000
+  longhaul verify --mode eventual:lww --demand linearizable
+      A weaker mode is caught breaking what it does not promise.
+  longhaul verify --replay counterexample.json";
+
+/// The flags of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// A mode, as `family:variant[,key=value...]`; may be repeated [default: the seven of
+    /// `longhaul mode list`].
+    #[arg(long = "mode", value_name = "MODE")]
+    pub modes: Vec<String>,
+    /// How many seeds each mode is tried with.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub seeds: u64,
+    /// The first seed.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub from: u64,
+    /// Stop all modes after this time, e.g. `60s`; the seeds that were run are reported.
+    #[arg(long = "for", value_name = "TIME")]
+    pub lasts: Option<String>,
+    /// Demand this besides what the mode promises: `linearizable`, `read-your-writes`,
+    /// `monotonic-reads`, `monotonic-writes`, `writes-follow-reads`, `convergence`; may be
+    /// repeated.
+    #[arg(long, value_name = "GUARANTEE")]
+    pub demand: Vec<String>,
+    /// Run the case of this file again instead, and write its trace and diagram.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["modes", "lasts", "demand"])]
+    pub replay: Option<PathBuf>,
+    /// How many threads share the seeds [default: all processors].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// The folder that gets counterexamples.
+    #[arg(long, default_value = "results/verify", value_name = "DIR")]
+    pub out: PathBuf,
+}
 
 /// Which regions, who leads.
 #[derive(Clone, Debug, Default, Args)]

@@ -19,6 +19,7 @@ mod profile_command;
 mod report_command;
 mod run_command;
 mod shell_command;
+mod verify_command;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Profile(command) => profile_command::profile(command),
         Command::Mode(command) => mode_command::mode(command),
         Command::Explain(arguments) => explain_command::explain(&arguments),
+        Command::Verify(arguments) => verify_command::verify(&arguments),
         Command::Calibrate(arguments) => calibrate_command::calibrate(&arguments),
         Command::Pbs(arguments) => pbs_command::pbs(&arguments),
         Command::Leaderless(arguments) => leaderless_command::leaderless(&arguments),

@@ -16,6 +16,8 @@ pub mod eventual;
 pub mod leader_follower;
 pub mod mode;
 pub mod modes;
+#[cfg(feature = "mutations")]
+pub mod mutations;
 pub mod outbox;
 pub mod paged;
 pub mod quorum;

@@ -3,6 +3,7 @@
 //! 1. [`table()`]: the terminal's table;
 //! 2. [`charts`]: percentile curves and the grid of medians, each as SVG and PNG from one
 //!    [`scene`]; [`chart`] holds their layouts and [`render`] the two outputs.
+//! 3. [`space_time`]: who sent what to whom in one run, as SVG.
 //!
 //! Nothing here runs anything, reads a clock or writes a file.
 
@@ -11,6 +12,7 @@ pub mod font;
 pub mod matrix;
 pub mod render;
 pub mod scene;
+pub mod space_time;
 pub mod table;
 
 #[cfg(test)]

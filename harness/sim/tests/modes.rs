@@ -36,7 +36,7 @@ const MODES: &[&str] = &[
     "quorum:paxos",
     "quorum:register",
     "quorum:register,phases=1",
-    "quorum:register,r=2,w=4",
+    "quorum:register,r=4,w=2",
     "eventual:lww",
 ];
 

@@ -7,5 +7,6 @@ mod in_parallel;
 pub mod leaderless;
 pub mod pbs;
 pub mod service;
+pub mod verify;
 
 pub use attempts::measure_until_carried;

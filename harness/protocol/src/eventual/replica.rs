@@ -101,6 +101,12 @@ impl<R: Resolver> EventualReplica<R> {
             .sum()
     }
 
+    /// Makes its clock take no note of others.
+    #[cfg(feature = "mutations")]
+    pub(crate) fn deafen_clock(&mut self) {
+        self.clock.deafen();
+    }
+
     fn write(&mut self, now: Now, request: &Request, out: &mut EventualOutbox<R>) {
         let id = request.id;
         let operation = &request.operation;

@@ -25,6 +25,8 @@ pub const INCARNATIONS_MAX: u32 = 1 << 20;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HybridClock {
     last: u64,
+    #[cfg(feature = "mutations")]
+    is_deaf: bool,
 }
 
 impl HybridClock {
@@ -37,7 +39,17 @@ impl HybridClock {
 
     /// Takes note of another clock's reading.
     pub fn observe(&mut self, reading: u64) {
+        #[cfg(feature = "mutations")]
+        if self.is_deaf {
+            return;
+        }
         self.last = self.last.max(reading);
+    }
+
+    /// Makes the clock take no note of others from now on.
+    #[cfg(feature = "mutations")]
+    pub(crate) fn deafen(&mut self) {
+        self.is_deaf = true;
     }
 }
 

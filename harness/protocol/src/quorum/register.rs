@@ -10,8 +10,9 @@
 //! outside the quorum costs nothing. The coordinator, when a member, asks itself without a message.
 //!
 //! - `phases=2`: a write asks for tags, waits for r, and stores its value under a greater one,
-//!   waiting for w. A read asks for tags and values, waits for r, and if all agree is done;
-//!   otherwise it stores the newest at w first (the write-back).
+//!   waiting for w. A read asks for tags and values, waits for r, and is done if all agree and no
+//!   other read can miss them (r + r > n); otherwise it stores the newest at w first (the
+//!   write-back).
 //! - `phases=1`: a write stores at w under a tag of the coordinator's hybrid clock; a read takes
 //!   the newest of r answers. It is not linearizable whatever r and w: a write whose coordinator's
 //!   clock lags is stored under a lesser tag than an earlier one, acknowledged, and never read; and
@@ -88,8 +89,8 @@ impl Mode for Register {
                     lagging clock can lose an acknowledged write. A retry may write again.",
         write_floor: "d(c,s) + (r-1)-th d(s,m) + (w-1)-th d(s,m); phases=1: d(c,s) + (w-1)-th \
                       d(s,m)",
-        read_floor: "d(c,s) + (r-1)-th d(s,m); a write-back, when repliers disagree, adds \
-                     (w-1)-th d(s,m)",
+        read_floor: "d(c,s) + (r-1)-th d(s,m); a write-back, when repliers disagree or are no \
+                     majority, adds up to (w-1)-th d(s,m)",
         source: "Attiya, Bar-Noy and Dolev (1995); Lynch and Shvartsman (1997)",
     }];
 

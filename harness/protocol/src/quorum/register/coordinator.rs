@@ -27,6 +27,14 @@ pub struct Quorums {
     pub write: usize,
 }
 
+impl Quorums {
+    /// Says whether every read quorum has one of so many holders of a value, as far as the sizes
+    /// of quorums can make it so: where reads need not meet writes, no number of holders helps.
+    const fn meet_all_reads(self, holders: usize) -> bool {
+        self.read + self.write <= self.members || holders + self.read > self.members
+    }
+}
+
 /// What an operation wants.
 #[derive(Clone, Debug)]
 pub(super) enum Goal {
@@ -172,7 +180,8 @@ impl Coordinator {
         version: Version,
         value: Option<Bytes>,
     ) -> Option<Next> {
-        let Quorums { read, write, .. } = self.quorums;
+        let quorums = self.quorums;
+        let Quorums { read, write, .. } = quorums;
         let operation = self.find(ask)?;
         let Phase::Querying {
             goal,
@@ -209,12 +218,13 @@ impl Coordinator {
             .map(|&(replica, _)| replica)
             .collect();
         let agree = holders.len() == answers.len() || holders.len() >= write;
+        let is_seen_by_all = agree && quorums.meet_all_reads(holders.len());
         let result = OperationResult::Read {
             value: newest.1.clone(),
             version: newest.0,
         };
         match newest.1 {
-            Some(value) if write_back && !agree => {
+            Some(value) if write_back && !is_seen_by_all => {
                 operation.phase = Phase::Storing {
                     entry: Entry {
                         key: operation.key,

@@ -44,6 +44,8 @@ pub struct RegisterReplica {
     id: ReplicaId,
     quorums: Quorums,
     phases: Phases,
+    /// Whether reads store what repliers disagree on at a write quorum.
+    writes_back: bool,
     clock: HybridClock,
     writer: Writer,
     coordinator: Coordinator,
@@ -69,6 +71,7 @@ impl RegisterReplica {
             id: member.id,
             quorums,
             phases,
+            writes_back: phases == Phases::Two,
             clock: HybridClock::default(),
             writer: Writer::new(member.id, member.incarnation),
             coordinator: Coordinator::new(quorums, member.incarnation),
@@ -91,6 +94,12 @@ impl RegisterReplica {
     /// Says whether this replica counts in quorums: it stores data and has all of it.
     pub fn counts(&self) -> bool {
         self.is_member(self.id) && self.shelf.standing() == Standing::Serving
+    }
+
+    /// Makes reads leave the members as they are.
+    #[cfg(feature = "mutations")]
+    pub(crate) fn forget_write_back(&mut self) {
+        self.writes_back = false;
     }
 
     fn is_member(&self, replica: ReplicaId) -> bool {
@@ -276,8 +285,8 @@ impl Replica for RegisterReplica {
             return out.refuse(id, ErrorKind::Overloaded);
         }
         let part = match (request.operation, self.phases) {
-            (Operation::Read { key }, phases) => {
-                let write_back = phases == Phases::Two;
+            (Operation::Read { key }, _) => {
+                let write_back = self.writes_back;
                 self.coordinator
                     .query(now.monotonic, id, key, Goal::Read { write_back })
             }

@@ -169,6 +169,30 @@ fn a_read_on_which_repliers_disagree_writes_back_before_it_ends() {
 }
 
 #[test]
+fn repliers_that_agree_but_are_too_few_write_back_before_the_read_ends() {
+    // With r = 2 of 5, other reads may ask two members that do not have the value.
+    let mut chart = chart("quorum:register,r=2,w=4", 5);
+    chart.request(0, write("new"));
+    assert!(chart.deliver(0, 1) && chart.deliver(1, 0));
+    // The store has come to r0 and r1, and to nobody else.
+    assert!(chart.deliver(0, 1) && chart.deliver(1, 0));
+    let id = chart.request(1, read());
+    while chart.deliver(1, 0) || chart.deliver(0, 1) {}
+    assert_eq!(
+        chart.outcome(id),
+        None,
+        "r0 and r1 agree, and r2 to r4 know nothing"
+    );
+    chart.disconnect(0, 2);
+    chart.disconnect(0, 3);
+    chart.deliver_among(&[1, 2, 3]);
+    assert_eq!(value(&chart, id).as_deref(), Some("new"));
+    let later = chart.request(3, read());
+    chart.deliver_among(&[1, 2, 3, 4]);
+    assert_eq!(value(&chart, later).as_deref(), Some("new"));
+}
+
+#[test]
 fn a_write_back_waits_until_a_write_quorum_has_the_value_safe() {
     let mut chart = half_written("quorum:register,w=3");
     chart.hold_disk(2);

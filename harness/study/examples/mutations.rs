@@ -1,0 +1,149 @@
+//! Proves the hunter: how many seeds it takes to catch each mutation, what the shrunk cases need,
+//! and which kinds of fault took part.
+//!
+//! `mutations [SEEDS] [PART-OF-NAME]`; 10 000 seeds where none are stated. The exit code is 1 when
+//! a mutation was caught in none of its modes.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use longhaul_experiment::fault::FaultError;
+use longhaul_experiment::{Fault, FaultKind, FaultTarget, Seed};
+use longhaul_protocol::mutations::{Mutation, with_mutant};
+use longhaul_protocol::{Mode, ModeVisitor};
+use longhaul_study::verify::promises::Nature;
+use longhaul_study::verify::run::RunOptions;
+use longhaul_study::verify::shrink::RUNS_MAX;
+use longhaul_study::verify::{
+    Case, CaseRun, Caught, HuntOptions, Subject, VerifyError, hunt, run, shrink,
+};
+
+/// How often a mutation is caught in a mode, to see which kinds of fault can show it.
+const CATCHES: usize = 5;
+
+/// A mode made wrong.
+struct Mutated(Mutation);
+
+impl Subject for Mutated {
+    fn run(
+        &self,
+        case: &Case,
+        nature: &Nature,
+        options: RunOptions,
+    ) -> Result<CaseRun, VerifyError> {
+        struct Carry<'a>(&'a Case, &'a Nature, RunOptions);
+        impl ModeVisitor for Carry<'_> {
+            type Output = Result<CaseRun, FaultError>;
+
+            fn visit<M: Mode>(self, mode: M) -> Self::Output {
+                run(mode, self.0, self.1, self.2)
+            }
+        }
+        let visitor = Carry(case, nature, options);
+        Ok(with_mutant(self.0, &case.mode, &case.topology(), visitor)??)
+    }
+}
+
+fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let seeds: u64 = arguments.get(1).map_or(Ok(10_000), |text| text.parse())?;
+    let part = arguments.get(2).map_or("", String::as_str);
+    // A replica that panics is a finding like any other.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut helped: BTreeMap<&'static str, usize> = KINDS.iter().map(|&kind| (kind, 0)).collect();
+    let mut all_caught = true;
+    for mutation in Mutation::ALL {
+        if !mutation.name().contains(part) {
+            continue;
+        }
+        let mut caught_anywhere = false;
+        for mode in mutation.modes() {
+            let catches = catches(mutation, mode, seeds)?;
+            caught_anywhere |= !catches.is_empty();
+            report(mutation, mode, &catches);
+            for fault in catches.iter().flat_map(|caught| &caught.case.faults) {
+                *helped.entry(kind(fault)).or_default() += 1;
+            }
+        }
+        all_caught &= caught_anywhere;
+    }
+    println!("\nin shrunk cases, by kind of fault:");
+    for (kind, count) in helped {
+        let remark = if count == 0 {
+            "  <- helped to catch none"
+        } else {
+            ""
+        };
+        println!("  {count:5}  {kind}{remark}");
+    }
+    Ok(if all_caught {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Returns the first catches, shrunk. Their seeds stay those of the cases.
+fn catches(mutation: Mutation, mode: &str, seeds: u64) -> Result<Vec<Caught>, VerifyError> {
+    let mut catches = Vec::new();
+    let mut next = 1;
+    while next <= seeds && catches.len() < CATCHES {
+        let options = HuntOptions {
+            mode: mode.parse()?,
+            first: Seed(next),
+            seeds: seeds + 1 - next,
+            demanded: Vec::new(),
+            threads: 1,
+        };
+        let Some(caught) = hunt(&Mutated(mutation), &options, &|_| true)?.caught else {
+            break;
+        };
+        next = caught.case.seed.0 + 1;
+        catches.push(shrink(&Mutated(mutation), caught, &[], RUNS_MAX));
+    }
+    Ok(catches)
+}
+
+fn report(mutation: Mutation, mode: &str, catches: &[Caught]) {
+    let Some(first) = catches.first() else {
+        return println!("{:30} {mode:32} not caught", mutation.name());
+    };
+    let seeds: Vec<String> = catches
+        .iter()
+        .map(|caught| caught.case.seed.0.to_string())
+        .collect();
+    let case = &first.case;
+    println!(
+        "{:30} {mode:32} seeds {}: {}; {} replicas, {} operations and {} faults suffice",
+        mutation.name(),
+        seeds.join(", "),
+        first.findings[0].broken,
+        case.replicas(),
+        case.operations.len(),
+        case.faults.len()
+    );
+}
+
+const KINDS: [&str; 11] = [
+    "crash",
+    "pause",
+    "partition, one way",
+    "partition of a pair",
+    "partition into sides",
+    "link-delay",
+    "link-loss",
+    "slow-disk",
+    "clock-jump",
+    "connection-reset",
+    "partition around the leader",
+];
+
+fn kind(fault: &Fault) -> &'static str {
+    match (fault.kind, &fault.target) {
+        (FaultKind::Partition, FaultTarget::Link(..)) => "partition, one way",
+        (FaultKind::Partition, FaultTarget::Pair(..)) => "partition of a pair",
+        (FaultKind::Partition, FaultTarget::Regions(_)) => "partition into sides",
+        (FaultKind::Partition, _) => "partition around the leader",
+        (kind, _) => kind.name(),
+    }
+}

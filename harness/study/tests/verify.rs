@@ -1,0 +1,166 @@
+//! The hunter finds what is there, and nothing where nothing is.
+
+use longhaul_analysis::checkers::Guarantee;
+use longhaul_experiment::fault::FaultError;
+use longhaul_experiment::{ModeSpec, Seed};
+use longhaul_protocol::mutations::{Mutation, with_mutant};
+use longhaul_protocol::{Mode, ModeVisitor};
+use longhaul_study::verify::promises::Nature;
+use longhaul_study::verify::run::RunOptions;
+use longhaul_study::verify::{
+    Case, CaseRun, Caught, Counterexample, HuntOptions, HuntOutcome, Shipped, Subject, VerifyError,
+    generate, hunt, run, shrink, trace_text,
+};
+
+/// A mode made wrong.
+struct Mutated(Mutation);
+
+impl Subject for Mutated {
+    fn run(
+        &self,
+        case: &Case,
+        nature: &Nature,
+        options: RunOptions,
+    ) -> Result<CaseRun, VerifyError> {
+        struct Carry<'a>(&'a Case, &'a Nature, RunOptions);
+        impl ModeVisitor for Carry<'_> {
+            type Output = Result<CaseRun, FaultError>;
+
+            fn visit<M: Mode>(self, mode: M) -> Self::Output {
+                run(mode, self.0, self.1, self.2)
+            }
+        }
+        let visitor = Carry(case, nature, options);
+        Ok(with_mutant(self.0, &case.mode, &case.topology(), visitor)??)
+    }
+}
+
+fn hunted(subject: &impl Subject, mode: &str, seeds: u64, demanded: &[Guarantee]) -> HuntOutcome {
+    let options = HuntOptions {
+        mode: mode.parse().unwrap(),
+        first: Seed(1),
+        seeds,
+        demanded: demanded.to_vec(),
+        threads: 1,
+    };
+    hunt(subject, &options, &|_| true).unwrap()
+}
+
+fn caught(mode: &str, seeds: u64) -> Caught {
+    let outcome = hunted(&Shipped, mode, seeds, &[Guarantee::Linearizability]);
+    outcome
+        .caught
+        .unwrap_or_else(|| panic!("{mode} is caught within {seeds} seeds"))
+}
+
+#[test]
+fn shipped_modes_keep_what_they_promise() {
+    for mode in [
+        "quorum:raft",
+        "quorum:raft,read=lease",
+        "quorum:paxos",
+        "quorum:register",
+        "quorum:register,phases=1",
+        "eventual:lww",
+        "leader-follower:async",
+        "leader-follower:async,read=nearest",
+        "leader-follower:semi-sync=1",
+        "leader-follower:sync",
+    ] {
+        let outcome = hunted(&Shipped, mode, 4, &[]);
+        let caught = outcome
+            .caught
+            .map(|caught| (caught.case.seed, caught.findings));
+        assert_eq!(caught, None, "{mode}");
+        assert_eq!(outcome.undecided, [], "{mode}");
+        assert_eq!(outcome.seeds, 4);
+    }
+}
+
+#[test]
+fn weaker_modes_are_caught_breaking_the_stronger_guarantee() {
+    for mode in ["eventual:lww", "leader-follower:async,read=nearest"] {
+        let caught = caught(mode, 100);
+        let explanation = &caught.findings[0].explanation;
+        assert!(explanation.contains("must come before"), "{explanation}");
+    }
+}
+
+#[test]
+fn mutations_that_need_little_are_caught_at_once() {
+    for (mutation, mode) in [
+        (Mutation::TagWithoutWriter, "quorum:register"),
+        (Mutation::WriteWithoutTagPhase, "quorum:register"),
+        (Mutation::TruncatesAcknowledged, "quorum:raft"),
+        (Mutation::DropsHints, "eventual:lww,interval=3600000"),
+        (Mutation::ClockDoesNotMerge, "eventual:lww"),
+        (Mutation::RejoinsUnderOldIdentity, "quorum:raft"),
+    ] {
+        let outcome = hunted(&Mutated(mutation), mode, 60, &[]);
+        assert!(outcome.caught.is_some(), "{}", mutation.name());
+    }
+}
+
+#[test]
+#[ignore = "takes a minute in a release build; the example `mutations` prints the same in detail"]
+fn all_twelve_mutations_are_caught_within_ten_thousand_seeds() {
+    for mutation in Mutation::ALL {
+        let mut modes = mutation.modes().iter();
+        let is_caught = modes.any(|mode| {
+            hunted(&Mutated(mutation), mode, 10_000, &[])
+                .caught
+                .is_some()
+        });
+        assert!(is_caught, "{}", mutation.name());
+    }
+}
+
+#[test]
+fn a_seed_is_always_the_same_case_and_the_same_run() {
+    let mode: ModeSpec = "quorum:raft".parse().unwrap();
+    let once = || {
+        let (case, nature) = generate(&mode, Seed(7)).unwrap();
+        let options = RunOptions {
+            trace: true,
+            converges: false,
+        };
+        let run = Shipped.run(&case, &nature, options).unwrap();
+        (case, run.history, trace_text(&run.trace))
+    };
+    assert_eq!(once(), once());
+}
+
+#[test]
+fn the_outcome_does_not_depend_on_the_number_of_threads() {
+    let with = |threads| {
+        let options = HuntOptions {
+            mode: "eventual:lww".parse().unwrap(),
+            first: Seed(1),
+            seeds: 30,
+            demanded: vec![Guarantee::Linearizability],
+            threads,
+        };
+        let outcome = hunt(&Shipped, &options, &|_| true).unwrap();
+        outcome.caught.map(|caught| (caught.case, caught.findings))
+    };
+    assert_eq!(with(1), with(3));
+}
+
+#[test]
+fn a_counterexample_is_small_and_its_file_repeats_it_exactly() {
+    let demanded = [Guarantee::Linearizability];
+    let large = caught("eventual:lww", 100);
+    let small = shrink(&Shipped, large.clone(), &demanded, 1_000);
+    // A stale read takes a write and one read, or two writes that disagree.
+    assert!(small.case.operations.len() <= 4, "{:?}", small.case);
+    assert_eq!(small.case.replicas(), 3);
+    assert_eq!(small.findings[0].broken, large.findings[0].broken);
+
+    let written = Counterexample::of(&small, &demanded);
+    let read = Counterexample::parse(&written.to_json()).unwrap();
+    assert_eq!(read, written);
+    let replays = [written, read].map(|it| it.replay(&Shipped).unwrap());
+    assert_eq!(replays[0].judgement.findings, small.findings);
+    assert_eq!(replays[0].history, replays[1].history);
+    assert_eq!(replays[0].trace, replays[1].trace);
+}

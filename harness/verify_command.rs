@@ -1,0 +1,254 @@
+//! `longhaul verify`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr as _;
+use std::time::{Duration, Instant};
+
+use longhaul_analysis::checkers::Guarantee;
+use longhaul_experiment::scenario::{DurationText, ScenarioFile};
+use longhaul_experiment::{ModeSpec, Seed};
+use longhaul_report::space_time::space_time;
+use longhaul_study::verify::{
+    Caught, Counterexample, HuntOptions, HuntOutcome, Shipped, VerifyError, diagram,
+    guarantee_named, hunt, shrink, trace_text,
+};
+
+use crate::arguments::VerifyArguments;
+use crate::output::{CommandError, note, print};
+use crate::scenario_arguments::find_profile;
+
+/// How many seeds a mode is tried with at a time when modes share a stated time.
+const SLICE: u64 = 100;
+
+/// How many runs shrinking a case may take.
+const SHRINK_RUNS: u32 = 3_000;
+
+/// Hunts on each mode, or carries a counterexample out again. The exit code is 1 when something
+/// was found or could not be decided.
+pub(crate) fn verify(arguments: &VerifyArguments) -> Result<ExitCode, CommandError> {
+    // A replica that panics is a finding, reported with its case; the default message is noise.
+    std::panic::set_hook(Box::new(|_| {}));
+    if let Some(file) = &arguments.replay {
+        return replay(file);
+    }
+    let orders = orders(arguments)?;
+    let lasts = arguments.lasts.as_deref().map(DurationText::from_str);
+    let lasts = lasts.transpose()?.map(Duration::from);
+    let mut hunts: Vec<Hunt> = orders.into_iter().map(Hunt::new).collect();
+    for hunt in &hunts {
+        print(&hunt.announcement())?;
+    }
+    let started = Instant::now();
+    let goes_on = |_: u64| lasts.is_none_or(|lasts| started.elapsed() < lasts);
+    while goes_on(0) && hunts.iter().any(Hunt::goes_on) {
+        for hunt in hunts.iter_mut().filter(|hunt| hunt.goes_on()) {
+            let slice = if lasts.is_some() { SLICE } else { u64::MAX };
+            hunt.carry_on(slice, &goes_on)?;
+        }
+    }
+    let mut all_is_well = true;
+    for hunt in &hunts {
+        print(&hunt.report())?;
+        all_is_well &= hunt.total.undecided.is_empty() && hunt.total.caught.is_none();
+        if let Some(caught) = &hunt.total.caught {
+            let file = write_down(caught.clone(), &hunt.options, &arguments.out)?;
+            replay(&file)?;
+        }
+    }
+    Ok(if all_is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// One mode's seeds, run slice by slice.
+struct Hunt {
+    options: HuntOptions,
+    total: HuntOutcome,
+    took: Duration,
+}
+
+impl Hunt {
+    fn new(options: HuntOptions) -> Hunt {
+        Hunt {
+            options,
+            total: HuntOutcome::default(),
+            took: Duration::ZERO,
+        }
+    }
+
+    fn announcement(&self) -> String {
+        let HuntOptions {
+            mode,
+            first,
+            seeds,
+            demanded,
+            threads,
+        } = &self.options;
+        let demanded: Vec<&str> = demanded.iter().map(|it| it.name()).collect();
+        let demanded = if demanded.is_empty() {
+            "what the mode promises".to_owned()
+        } else {
+            format!("what the mode promises and {}", demanded.join(", "))
+        };
+        format!(
+            "verify {mode}: seeds {} to {}, {threads} threads, demanded: {demanded}\n",
+            first.0,
+            first.0.saturating_add(seeds.saturating_sub(1))
+        )
+    }
+
+    fn goes_on(&self) -> bool {
+        self.total.seeds < self.options.seeds && self.total.caught.is_none()
+    }
+
+    fn carry_on(
+        &mut self,
+        slice: u64,
+        goes_on: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<(), VerifyError> {
+        let started = Instant::now();
+        let done = self.total.seeds;
+        let options = HuntOptions {
+            first: Seed(self.options.first.0.wrapping_add(done)),
+            seeds: slice.min(self.options.seeds - done),
+            ..self.options.clone()
+        };
+        let outcome = hunt(&Shipped, &options, goes_on)?;
+        self.total.seeds += outcome.seeds;
+        self.total.operations += outcome.operations;
+        self.total.faults += outcome.faults;
+        self.total.undecided.extend(outcome.undecided);
+        self.total.caught = outcome.caught;
+        self.took += started.elapsed();
+        Ok(())
+    }
+
+    fn report(&self) -> String {
+        let HuntOutcome {
+            seeds,
+            operations,
+            faults,
+            undecided,
+            caught,
+        } = &self.total;
+        let rate = *seeds as f64 / self.took.as_secs_f64().max(1e-9);
+        let mut text = format!(
+            "{}: {seeds} seeds, {operations} operations, {faults} faults, {rate:.0} seeds/s: ",
+            self.options.mode
+        );
+        text.push_str(match caught {
+            Some(_) => "a violation\n",
+            None if undecided.is_empty() => "no violation\n",
+            None => "no violation, but not all was decided\n",
+        });
+        for (seed, reason) in undecided.iter().take(3) {
+            // Writing into a string succeeds.
+            let _ = writeln!(text, "  seed {}: not decided: {reason}", seed.0);
+        }
+        text
+    }
+}
+
+fn orders(arguments: &VerifyArguments) -> Result<Vec<HuntOptions>, CommandError> {
+    let modes: Vec<ModeSpec> = if arguments.modes.is_empty() {
+        let file = ScenarioFile::default();
+        let profile = find_profile(file.profile_name())?;
+        file.resolve(profile)?.modes
+    } else {
+        let modes = arguments.modes.iter();
+        modes.map(|text| text.parse()).collect::<Result<_, _>>()?
+    };
+    let demanded = arguments.demand.iter().map(|name| {
+        guarantee_named(name).ok_or_else(|| {
+            let known: Vec<String> = Guarantee::ALL
+                .iter()
+                .map(|it| it.name().replace(' ', "-"))
+                .collect();
+            let why = format!("'{name}' is no guarantee: {}", known.join(", "));
+            CommandError::new("--demand", why)
+        })
+    });
+    let demanded: Vec<Guarantee> = demanded.collect::<Result<_, _>>()?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let order = |mode| HuntOptions {
+        mode,
+        first: Seed(arguments.from),
+        seeds: arguments.seeds,
+        demanded: demanded.clone(),
+        threads: arguments.threads.unwrap_or(processors),
+    };
+    Ok(modes.into_iter().map(order).collect())
+}
+
+/// Shrinks a case and writes it to a file.
+fn write_down(
+    caught: Caught,
+    options: &HuntOptions,
+    folder: &Path,
+) -> Result<PathBuf, CommandError> {
+    let seed = caught.case.seed.0;
+    print(&format!("seed {seed} of {}\n", options.mode))?;
+    for finding in &caught.findings {
+        print(&format!("  {finding}\n"))?;
+    }
+    note("shrinking the case\n");
+    let small = shrink(&Shipped, caught, &options.demanded, SHRINK_RUNS);
+    let name: String = options
+        .mode
+        .to_string()
+        .chars()
+        .map(|it| if it.is_ascii_alphanumeric() { it } else { '-' })
+        .collect();
+    let file = folder.join(format!("{name}-{seed}.json"));
+    let content = Counterexample::of(&small, &options.demanded).to_json();
+    let doing = || format!("writing {}", file.display());
+    fs::create_dir_all(folder).map_err(|error| CommandError::new(doing(), error))?;
+    fs::write(&file, content).map_err(|error| CommandError::new(doing(), error))?;
+    Ok(file)
+}
+
+/// Carries a counterexample out again; its trace and diagram are written beside it.
+fn replay(file: &Path) -> Result<ExitCode, CommandError> {
+    let doing = |what: &str, path: &Path| format!("{what} {}", path.display());
+    let text = fs::read_to_string(file)
+        .map_err(|error| CommandError::new(doing("reading", file), error))?;
+    let counterexample = Counterexample::parse(&text)
+        .map_err(|error| CommandError::new(doing("reading", file), error))?;
+    let case = &counterexample.case;
+    print(&format!(
+        "replay of {}: {}, seed {}, {} replicas, {} operations, {} faults\n",
+        file.display(),
+        case.mode,
+        case.seed.0,
+        case.replicas(),
+        case.operations.len(),
+        case.faults.len()
+    ))?;
+    for fault in &case.faults {
+        print(&format!("  {fault}\n"))?;
+    }
+    let replay = counterexample.replay(&Shipped)?;
+    for finding in &replay.judgement.findings {
+        print(&format!("  {finding}\n"))?;
+    }
+    let (trace, drawing) = (file.with_extension("trace.txt"), file.with_extension("svg"));
+    fs::write(&trace, trace_text(&replay.trace))
+        .map_err(|error| CommandError::new(doing("writing", &trace), error))?;
+    fs::write(&drawing, space_time(&diagram(case, &replay)))
+        .map_err(|error| CommandError::new(doing("writing", &drawing), error))?;
+    print(&format!(
+        "trace: {}, diagram: {}\n",
+        trace.display(),
+        drawing.display()
+    ))?;
+    Ok(if replay.judgement.findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
