@@ -21,3 +21,6 @@ pub mod student;
 pub use intervals::{Bounds, Intervals};
 pub use slices::{Slice, Slices};
 pub use steady::Drift;
+
+#[cfg(test)]
+mod tests;

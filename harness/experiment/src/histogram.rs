@@ -1,5 +1,7 @@
 //! Histograms of durations that merge, with exact extremes beside them.
 
+mod sparse;
+
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -185,6 +187,18 @@ impl EncodedHistogram {
             .map_err(|error| format!("not an HdrHistogram V2: {error}"))?;
         buckets.auto(true);
         Ok(buckets)
+    }
+}
+
+impl EncodedHistogram {
+    /// Returns (largest value of the bucket, count) of each occupied bucket, ascending, without
+    /// building the histogram: a hundredth of the time for a few hundred values.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong when the text is no such histogram.
+    pub fn occupied(&self) -> Result<Vec<(u64, u64)>, String> {
+        sparse::occupied(&self.0)
     }
 }
 

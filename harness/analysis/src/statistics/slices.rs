@@ -57,19 +57,13 @@ impl Slices {
     pub fn of_kinds<'a>(kinds: impl Iterator<Item = &'a KindRecord>) -> Slices {
         let mut slices: BTreeMap<Duration, Slice> = BTreeMap::new();
         for interval in kinds.flat_map(|kind| &kind.intervals) {
-            let Ok(histogram) = interval.latency.decode() else {
+            let Ok(occupied) = interval.latency.occupied() else {
                 continue;
             };
             let slice = slices.entry(interval.start).or_default();
             slice.length = slice.length.max(interval.length);
             slice.due += interval.due;
-            let occupied = histogram.iter_recorded();
-            slice.latencies_ns.extend(occupied.map(|bucket| {
-                (
-                    bucket.value_iterated_to(),
-                    u64::from(bucket.count_at_value()),
-                )
-            }));
+            slice.latencies_ns.extend(occupied);
         }
         Slices::new(slices.into_values().collect())
     }
