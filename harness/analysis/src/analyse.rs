@@ -10,6 +10,7 @@ use longhaul_experiment::{LinkId, OperationKind, RegionIndex, RunRecord, Topolog
 use crate::floor::{Route, floor, leaders_in_window, monte_carlo};
 use crate::latency::{Curve, LatencyMs, Percentile, merge, milliseconds};
 use crate::scenario::ScenarioSummary;
+use crate::statistics::{Drift, Intervals, Slices};
 use crate::summary::{LeaderSummary, ModeSummary, OperationSummary, RegionSummary, Summary};
 use crate::traffic::WanSummary;
 use crate::warnings;
@@ -166,6 +167,7 @@ struct RegionContext<'a> {
 #[derive(Clone)]
 struct Merged {
     record: KindRecord,
+    slices: Slices,
     floor: Option<Duration>,
 }
 
@@ -193,6 +195,8 @@ impl Merged {
                 .into_iter()
                 .filter(|percentile| percentile.is_unsupported_by(record.due))
                 .collect(),
+            intervals: Intervals::new(&self.slices),
+            drift: Drift::judge(&self.slices),
             floor_ms: floor_ns.map(milliseconds),
             p50_minus_floor_ms: above_floor(latency_ms.p50),
             p99_minus_floor_ms: above_floor(latency_ms.p99),
@@ -346,9 +350,11 @@ fn merged(
 ) -> Option<Merged> {
     let mut whole = KindRecord::default();
     let mut floors = BTreeMap::new();
+    let mut parts = Vec::new();
     for (&kind, record) in region.kinds.iter().filter(|(kind, _)| includes(**kind)) {
         if record.due > 0 {
             merge(&mut whole, record);
+            parts.push(record);
             floors.insert(kind, kind_floor(mode, topology, region.region, kind));
         }
     }
@@ -356,6 +362,7 @@ fn merged(
     let floor = plain_write.or_else(|| floors.into_values().flatten().min());
     (whole.due > 0).then_some(Merged {
         record: whole,
+        slices: Slices::of_kinds(parts.into_iter()),
         floor,
     })
 }

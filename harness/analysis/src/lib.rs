@@ -8,15 +8,19 @@
 //! 3. [`traffic`]: what a write sends over the WAN;
 //! 4. [`warnings`]: what casts doubt on a run, and whether it may be published;
 //! 5. [`summary`]: the form of the result; [`scenario`]: the run's order in it;
-//! 6. [`checkers`]: from a history to a verdict on each guarantee.
+//! 6. [`checkers`]: from a history to a verdict on each guarantee;
+//! 7. [`statistics`]: how sure a figure is, and whether the run had settled;
+//! 8. [`comparison`]: what changed between runs, and whether that is more than allowed.
 //!
 //! Nothing here reads a clock, a file or a socket.
 
 mod analyse;
 pub mod checkers;
+pub mod comparison;
 pub mod floor;
 pub mod latency;
 pub mod scenario;
+pub mod statistics;
 pub mod summary;
 pub mod traffic;
 pub mod warnings;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::latency::{LatencyMs, Percentile};
 use crate::scenario::ScenarioSummary;
+use crate::statistics::{Drift, Intervals};
 use crate::traffic::WanSummary;
 
 /// All figures of one run.
@@ -110,6 +111,11 @@ pub struct OperationSummary {
     pub service_time_ms: LatencyMs,
     /// Percentiles with fewer than 10 operations beyond them: not to be compared.
     pub too_few: Vec<Percentile>,
+    /// How sure these figures are.
+    pub intervals: Intervals,
+    /// How the median moved over the measured window; null where there are too few time slices,
+    /// and where the median of one falls among operations that did not succeed.
+    pub drift: Option<Drift>,
     /// The least latency that the mode's own message pattern can have; null when unstated.
     pub floor_ms: Option<f64>,
     /// The median over the floor.

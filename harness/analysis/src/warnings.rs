@@ -8,6 +8,7 @@ use longhaul_experiment::time::nanos;
 
 use crate::analyse::kind_floor;
 use crate::latency::{Percentile, milliseconds};
+use crate::statistics::Drift;
 use crate::summary::{ModeSummary, OperationSummary, Summary};
 
 /// The lateness at p99 beyond which a run cannot carry its figures, in microseconds.
@@ -126,7 +127,42 @@ pub fn of_mode(record: &RunRecord, mode: &ModeRecord, summary: &ModeSummary) -> 
         ));
     }
     doubts.extend(errors(summary));
+    // What breaks on purpose is not expected to be steady.
+    if record.scenario.faults.is_empty() {
+        doubts.extend(unsettled(record, summary));
+    }
     doubts
+}
+
+/// Names the figure that moved most while it was measured.
+fn unsettled(record: &RunRecord, summary: &ModeSummary) -> Option<Doubt> {
+    let figures = record.modes.len() * operations(summary).count();
+    let mut moved: Vec<(&str, &str, Drift)> = Vec::new();
+    for region in &summary.regions {
+        let kinds = [("writes", &region.writes), ("reads", &region.reads)];
+        for (kind, operations) in kinds {
+            let drift = operations.as_ref().and_then(|one| one.drift);
+            let drift = drift.filter(|drift| drift.is_unsettled(figures));
+            moved.extend(drift.map(|drift| (kind, region.region.as_str(), drift)));
+        }
+    }
+    let size = |drift: &Drift| drift.trend.abs().max(drift.last_third.abs());
+    let (kind, region, drift) = moved
+        .iter()
+        .max_by(|a, b| size(&a.2).total_cmp(&size(&b.2)))?;
+    Some(Doubt::new(
+        format!(
+            "has not settled: the median of {kind} from {region} changed by {:+.1}% over the \
+             window, and its last third lies {:+.1}% from its first{}",
+            100.0 * drift.trend,
+            100.0 * drift.last_third,
+            match moved.len() {
+                1 => String::new(),
+                count => format!("; so did {} other figures", count - 1),
+            }
+        ),
+        "lengthen the warm-up until this warning goes; if it stays, a queue grows, so lower the rate",
+    ))
 }
 
 /// Says whether the machine carried a mode's figures: links and schedule were measured under load
@@ -284,8 +320,11 @@ fn operations(mode: &ModeSummary) -> impl Iterator<Item = &OperationSummary> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use longhaul_experiment::OperationKind;
-    use longhaul_experiment::record::{BackendKind, CpuUse};
+    use longhaul_experiment::histogram::{EncodedHistogram, Histogram};
+    use longhaul_experiment::record::{BackendKind, CpuUse, Interval};
 
     use crate::{analyse, synthetic};
 
@@ -389,6 +428,29 @@ mod tests {
         assert!(
             warnings[1]
                 .starts_with("10 of 2000 operations did not succeed (overloaded 4, timed-out 6):"),
+            "{warnings:?}"
+        );
+    }
+
+    #[test]
+    fn a_median_that_rises_is_named() {
+        let mut record = healthy();
+        let kind = record.modes[0].regions[0].kinds.get_mut(&WRITE).unwrap();
+        // From 30 to 36 ms in ten seconds, a slice each: over a median of 33 ms, 18%.
+        for second in 0..10 {
+            let mut latency = Histogram::new();
+            latency.record(Duration::from_micros(30_000 + 667 * second));
+            kind.intervals.push(Interval {
+                start: Duration::from_secs(second),
+                length: Duration::from_secs(1),
+                due: 1,
+                latency: EncodedHistogram::encode(&latency),
+            });
+        }
+        let warnings = &analyse(&record).summary.modes[0].warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].starts_with("has not settled: the median of writes from a changed by +18"),
             "{warnings:?}"
         );
     }

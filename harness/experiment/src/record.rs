@@ -345,7 +345,8 @@ pub struct KindRecord {
     pub latency: Histogram,
     /// Service time of the successes, from the instant first sent.
     pub service: Histogram,
-    /// Latency of the successes second by second of the instant due.
+    /// Latency of the successes by the instant due, in intervals of
+    /// [`Recorder::interval_length`].
     pub intervals: Vec<Interval>,
 }
 

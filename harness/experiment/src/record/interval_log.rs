@@ -18,8 +18,8 @@ const UNITS: &str = "Values are latencies in nanoseconds, from the instant an op
 /// Nanoseconds in a millisecond: the unit of the column of maxima.
 const MAXIMUM_DIVISOR: f64 = 1e6;
 
-/// Returns the log of one mode: the latency of its successes, a line per second, region and kind
-/// of operation, tagged `<region>-<kind>`.
+/// Returns the log of one mode: the latency of its successes, a line per interval, region and
+/// kind of operation, tagged `<region>-<kind>`.
 ///
 /// Timestamps count from the start of the measured window, and the log's start time is that
 /// instant as Unix time. In virtual time the run's epoch stands for the beginning of 1970, so that
@@ -55,7 +55,12 @@ pub(super) fn interval_log(record: &RunRecord, mode: &ModeRecord) -> Result<Vec<
         .begin_log_with(&mut log, &mut serializer)
         .map_err(text)?;
     for (tag, interval) in lines(record, mode) {
-        let broken = |error: String| format!("{tag}, second {}: {error}", interval.start.as_secs());
+        let broken = |error: String| {
+            format!(
+                "{tag}, interval from {} s: {error}",
+                interval.start.as_secs_f64()
+            )
+        };
         let histogram = interval.latency.decode().map_err(broken)?;
         writer
             .write_histogram(&histogram, interval.start, interval.length, Tag::new(&tag))

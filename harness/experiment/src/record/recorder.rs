@@ -31,6 +31,7 @@ pub struct Completion<'a> {
 pub struct Recorder {
     window_start: Time,
     window: Duration,
+    interval: Duration,
     kinds: BTreeMap<OperationKind, KindRecorder>,
     encoder: IntervalEncoder,
 }
@@ -51,14 +52,24 @@ struct OpenInterval {
 }
 
 impl Recorder {
-    /// The length of the intervals of the latency log.
-    pub const INTERVAL: Duration = Duration::from_secs(1);
+    /// The most intervals of a window shorter than a minute.
+    const INTERVALS: u32 = 60;
+
+    /// Returns the length of the intervals of the latency log: a sixtieth of the window, in whole
+    /// milliseconds from 100 ms to 1 s, so that short windows have enough of them to tell how sure
+    /// their figures are.
+    pub fn interval_length(window: Duration) -> Duration {
+        let sixtieth = window.as_millis().div_ceil(u128::from(Recorder::INTERVALS));
+        let sixtieth = Duration::from_millis(sixtieth.min(1000) as u64);
+        sixtieth.clamp(Duration::from_millis(100), Duration::from_secs(1))
+    }
 
     /// Returns a recorder of the operations due in a window.
     pub fn new(window_start: Time, window: Duration) -> Recorder {
         Recorder {
             window_start,
             window,
+            interval: Recorder::interval_length(window),
             kinds: BTreeMap::new(),
             encoder: IntervalEncoder::new(),
         }
@@ -69,18 +80,22 @@ impl Recorder {
         intended_at >= self.window_start && intended_at.since(self.window_start) < self.window
     }
 
+    fn interval_of(&self, intended_at: Time) -> u64 {
+        nanos(intended_at.since(self.window_start)) / nanos(self.interval)
+    }
+
     /// Counts an operation as due.
     pub fn due(&mut self, kind: OperationKind, intended_at: Time) {
         if !self.measures(intended_at) {
             return;
         }
-        let number = interval_of(intended_at.since(self.window_start));
+        let number = self.interval_of(intended_at);
         let kind = self.kinds.entry(kind).or_default();
         kind.record.due += 1;
         if let Some(interval) = kind.interval(number) {
             interval.due += 1;
         }
-        kind.close_complete(number, &mut self.encoder);
+        kind.close_complete(number, self.interval, &mut self.encoder);
     }
 
     /// Adds an operation's end.
@@ -88,7 +103,7 @@ impl Recorder {
         if !self.measures(completion.intended_at) {
             return;
         }
-        let number = interval_of(completion.intended_at.since(self.window_start));
+        let number = self.interval_of(completion.intended_at);
         let latency = completion.completed_at.since(completion.intended_at);
         let kind = self.kinds.entry(completion.kind).or_default();
         match completion.outcome {
@@ -134,7 +149,7 @@ impl Recorder {
                     .or_default() += unfinished;
             }
             while !kind.open.is_empty() {
-                kind.close_first(&mut self.encoder);
+                kind.close_first(self.interval, &mut self.encoder);
             }
             records.insert(name, kind.record);
         }
@@ -161,33 +176,29 @@ impl KindRecorder {
     }
 
     /// Closes the intervals before `number` whose operations have all ended.
-    fn close_complete(&mut self, number: u64, encoder: &mut IntervalEncoder) {
+    fn close_complete(&mut self, number: u64, length: Duration, encoder: &mut IntervalEncoder) {
         while self.first_open < number
             && self
                 .open
                 .front()
                 .is_some_and(|interval| interval.ended == interval.due)
         {
-            self.close_first(encoder);
+            self.close_first(length, encoder);
         }
     }
 
-    fn close_first(&mut self, encoder: &mut IntervalEncoder) {
+    fn close_first(&mut self, length: Duration, encoder: &mut IntervalEncoder) {
         let Some(interval) = self.open.pop_front() else {
             return;
         };
         self.record.intervals.push(Interval {
-            start: Recorder::INTERVAL * self.first_open as u32,
-            length: Recorder::INTERVAL,
+            start: length * self.first_open as u32,
+            length,
             due: interval.due,
             latency: encoder.encode(&interval.latencies_ns),
         });
         self.first_open += 1;
     }
-}
-
-fn interval_of(offset: Duration) -> u64 {
-    nanos(offset) / nanos(Recorder::INTERVAL)
 }
 
 #[cfg(test)]
@@ -233,9 +244,27 @@ mod tests {
         assert_eq!(record.errors["timed-out"], 1);
         assert_eq!(record.errors["unfinished"], 1);
         assert_eq!(record.latency.maximum_ns(), Some(70_000_000));
-        assert_eq!(record.intervals.len(), 2);
-        assert_eq!(record.intervals[1].due, 2);
+        // Two seconds are cut into 20 intervals of 100 ms: 1000 falls in the first, 2500 in the
+        // sixteenth and 2999 in the last.
+        assert_eq!(record.intervals.len(), 20);
+        let due: Vec<u64> = record
+            .intervals
+            .iter()
+            .map(|interval| interval.due)
+            .collect();
+        assert_eq!((due[0], due[15], due[19]), (1, 1, 1));
+        assert_eq!(record.intervals[15].start, Duration::from_millis(1500));
         assert_eq!(record.intervals[0].latency.decode().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_window_is_cut_into_about_sixty_intervals_of_a_second_at_most() {
+        // 8 s / 60 = 133.3 ms, rounded up so that there are no more than 60.
+        for (window_ms, interval_ms) in [(2000, 100), (8000, 134), (60_000, 1000), (600_000, 1000)]
+        {
+            let length = Recorder::interval_length(Duration::from_millis(window_ms));
+            assert_eq!(length, Duration::from_millis(interval_ms));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use longhaul_analysis::checkers::FinalRead;
 use longhaul_experiment::fault::{FaultAction, FaultError, FaultPlan};
+use longhaul_experiment::service::ServiceTimes;
 use longhaul_experiment::{
     FaultKind, Key, OperationKind, OperationRecord, OperationResult, Outcome, RegionIndex,
     ReplicaId, Time,
@@ -70,7 +71,7 @@ pub fn run<M: Mode>(
     let plan = FaultPlan::new(&case.faults, &topology, Time::ZERO)?;
     let simulation_options = SimulationOptions {
         durability: case.durability,
-        sync_delay: Duration::from_micros(case.sync_us),
+        service: ServiceTimes::of_syncs(Duration::from_micros(case.sync_us)),
         batching: Batching::EveryEvent,
     };
     let simulation = Simulation::new(mode, topology, case.seed, simulation_options);
