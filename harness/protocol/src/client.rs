@@ -290,10 +290,9 @@ impl ClientCore {
         let operation = planned.operation(id, &self.settings.values);
         let to = self.target(planned.kind);
         self.sessions[session].begin(InFlight {
-            operation: operation.clone(),
+            planned,
             replica: to,
             attempts: 1,
-            intended_at: planned.intended_at,
             sent_at: now,
         });
         self.in_flight += 1;
@@ -327,7 +326,7 @@ impl ClientCore {
             Outcome::Fail(ErrorKind::NotLeader { hint: Some(leader) }) => Some(*leader),
             Outcome::Fail(ErrorKind::NotReady | ErrorKind::NotLeader { hint: None }) => {
                 let refused = self.sessions[session].get_mut(sequence)?;
-                let (kind, asked) = (refused.operation.kind(), refused.replica);
+                let (kind, asked) = (refused.planned.kind, refused.replica);
                 let next = self.next_replica(asked);
                 (self.contact(kind) == Contact::Leader).then_some(next)
             }
@@ -375,13 +374,14 @@ impl ClientCore {
         }
         in_flight.attempts += 1;
         in_flight.replica = leader;
-        let operation = in_flight.operation.clone();
+        let planned = in_flight.planned;
         self.redirects += 1;
         self.leader = leader;
         let id = OperationId {
             client: self.sessions[session].client,
             sequence,
         };
+        let operation = planned.operation(id, &self.settings.values);
         out.push(self.request(session, leader, id, operation));
         true
     }
@@ -389,15 +389,16 @@ impl ClientCore {
     fn complete(&mut self, id: OperationId, ended: InFlight, at: Time, outcome: Outcome) {
         self.in_flight -= 1;
         self.recorder.complete(Completion {
-            kind: ended.operation.kind(),
-            intended_at: ended.intended_at,
+            kind: ended.planned.kind,
+            intended_at: ended.planned.intended_at,
             sent_at: ended.sent_at,
             completed_at: at,
             outcome: &outcome,
         });
-        if self.settings.keep_history && self.recorder.measures(ended.intended_at) {
+        if self.settings.keep_history && self.recorder.measures(ended.planned.intended_at) {
+            let of = (id, &self.settings.values);
             self.history
-                .push(ended.into_record(id, self.settings.region, Some(at), outcome));
+                .push(ended.into_record(of, self.settings.region, Some(at), outcome));
         }
     }
 
@@ -428,10 +429,11 @@ impl ClientCore {
         for session in &mut self.sessions {
             let client = session.client;
             while let Some((sequence, open)) = session.end_expired(Time::MAX, Duration::ZERO) {
-                if self.recorder.measures(open.intended_at) {
+                if self.recorder.measures(open.planned.intended_at) {
                     let id = OperationId { client, sequence };
+                    let of = (id, &self.settings.values);
                     self.history
-                        .push(open.into_record(id, region, None, unfinished.clone()));
+                        .push(open.into_record(of, region, None, unfinished.clone()));
                 }
             }
         }

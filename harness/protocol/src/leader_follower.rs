@@ -19,6 +19,7 @@
 //! `following` for the two roles, `journal` and `snapshot` for what outlives a process, and
 //! `replica`, which joins them.
 
+mod entries;
 mod following;
 mod journal;
 mod leading;
@@ -43,6 +44,7 @@ use longhaul_experiment::{Contact, ModeSpec, OperationKind, Path, Round, Topolog
 use crate::mode::{Description, Mode, check_parameters, parameter_error, whole_number};
 use crate::replica::Member;
 
+pub use entries::Entries;
 pub use log::{Entry, Position};
 pub use message::{Append, Lead, Leadership, Message, Piece, Timer};
 pub use replica::LeaderFollowerReplica;

@@ -3,6 +3,7 @@
 //! Read in this order:
 //!
 //! 1. [`replica`]: the trait every mode implements, and [`outbox`]: the effects it answers with;
+//!    [`shared_request`]: requests that are kept in several places;
 //! 2. [`mode`]: what a mode declares of itself, and [`modes`]: the list of all modes;
 //! 3. [`store`]: the key-value state machine that log modes execute, with retries recognised, on
 //!    a map of [`paged`] numbers;
@@ -22,8 +23,10 @@ pub mod outbox;
 pub mod paged;
 pub mod quorum;
 pub mod replica;
+pub mod shared_request;
 pub mod store;
 
 pub use mode::{Description, Mode, ModeVisitor};
 pub use outbox::{Effect, LogRecord, Outbox};
 pub use replica::{Member, PeerState, PersistToken, Recovered, Replica, Request};
+pub use shared_request::SharedRequest;

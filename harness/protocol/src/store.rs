@@ -1,6 +1,7 @@
 //! The key-value state machine that log modes execute, with retries recognised in its state.
 
 mod sessions;
+mod slot;
 
 use bytes::Bytes;
 use longhaul_experiment::operation::{integer_bytes, integer_value};
@@ -9,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::paged::PagedMap;
 use crate::replica::Request;
+use crate::shared_request::SharedRequest;
 use sessions::{Admission, Sessions};
+use slot::{New, Slot};
 
 /// A replicated key-value store: the same requests in the same order give the same state and the
 /// same outcomes at every replica.
@@ -19,15 +22,15 @@ use sessions::{Admission, Sessions};
 /// et al., RIFL, for forgetting what the client has acknowledged).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Store {
-    entries: PagedMap<Entry>,
+    entries: PagedMap<Slot>,
     sessions: Sessions,
 }
 
 /// A key's value and version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry<'a> {
     /// The value.
-    pub value: Bytes,
+    pub value: &'a Bytes,
     /// The log position that wrote it.
     pub version: Version,
 }
@@ -44,34 +47,33 @@ pub struct Execution {
 impl Store {
     /// Executes the request at log position `index` (from 1).
     pub fn execute(&mut self, request: &Request, index: u64) -> Execution {
+        self.execute_either(request, None, index)
+    }
+
+    /// Executes the request at log position `index` (from 1), and shares the value that it writes
+    /// with whoever else holds the request.
+    pub fn execute_shared(&mut self, request: &SharedRequest, index: u64) -> Execution {
+        self.execute_either(request, Some(request), index)
+    }
+
+    #[inline]
+    fn execute_either(
+        &mut self,
+        request: &Request,
+        shared: Option<&SharedRequest>,
+        index: u64,
+    ) -> Execution {
         if let Operation::Read { key } = request.operation {
             // A read changes nothing, so a retried one may simply be executed again.
-            return Execution {
-                outcome: Outcome::Ok(self.read(key)),
-                changed: None,
-            };
+            return unchanged(Outcome::Ok(self.read(key)));
         }
         let session = self.sessions.of(request.id.client);
         match session.admit(request.id.sequence, request.first_incomplete) {
             Admission::New => {}
-            Admission::Repeated(outcome) => {
-                return Execution {
-                    outcome,
-                    changed: None,
-                };
-            }
-            Admission::Refused => {
-                return Execution {
-                    outcome: Outcome::Fail(ErrorKind::Overloaded),
-                    changed: None,
-                };
-            }
+            Admission::Repeated(outcome) => return unchanged(outcome),
+            Admission::Refused => return unchanged(Outcome::Fail(ErrorKind::Overloaded)),
         }
-        let version = Version {
-            major: index,
-            minor: 0,
-        };
-        let execution = change(&mut self.entries, &request.operation, version);
+        let execution = change(&mut self.entries, (&request.operation, shared), index);
         session.remember(request.id.sequence, execution.outcome.clone());
         execution
     }
@@ -82,95 +84,110 @@ impl Store {
     }
 
     /// Returns all entries in key order.
-    pub fn entries(&self) -> impl Iterator<Item = (Key, &Entry)> {
-        self.entries.iter().map(|(key, entry)| (Key(key), entry))
+    pub fn entries(&self) -> impl Iterator<Item = (Key, Entry<'_>)> {
+        self.entries
+            .iter()
+            .map(|(key, slot)| (Key(key), slot.entry()))
     }
 }
 
-fn read(entries: &PagedMap<Entry>, key: Key) -> OperationResult {
-    let entry = entries.get(key.0);
+fn unchanged(outcome: Outcome) -> Execution {
+    Execution {
+        outcome,
+        changed: None,
+    }
+}
+
+fn read(entries: &PagedMap<Slot>, key: Key) -> OperationResult {
+    let entry = entries.get(key.0).map(Slot::entry);
     OperationResult::Read {
         value: entry.map(|entry| entry.value.clone()),
         version: entry.map_or(Version::NONE, |entry| entry.version),
     }
 }
 
-fn change(entries: &mut PagedMap<Entry>, operation: &Operation, version: Version) -> Execution {
+#[inline]
+fn change(
+    entries: &mut PagedMap<Slot>,
+    (operation, shared): (&Operation, Option<&SharedRequest>),
+    index: u64,
+) -> Execution {
     let key = operation.key();
-    let current = entries.get(key.0);
-    let current_version = current.map_or(Version::NONE, |entry| entry.version);
-    let value = current.map(|entry| &entry.value);
-    let unchanged = |outcome| Execution {
-        outcome,
-        changed: None,
-    };
+    let version = slot::version(index);
     let (new, result) = match operation {
-        Operation::Read { key } => return unchanged(Outcome::Ok(read(entries, *key))),
-        Operation::Write { value, .. } => (value.clone(), OperationResult::Written { version }),
+        Operation::Write { value, .. } => {
+            let new = match shared {
+                Some(request) => New::Written(request),
+                None => New::Value(value.clone()),
+            };
+            (new, OperationResult::Written { version })
+        }
+        _ => match computed(entries, operation, version) {
+            Ok((value, result)) => (New::Value(value), result),
+            Err(outcome) => return unchanged(outcome),
+        },
+    };
+    match entries.get_mut(key.0) {
+        Some(slot) => slot.replace(new, index),
+        None => {
+            entries.insert(key.0, Slot::new(new, index));
+        }
+    }
+    Execution {
+        outcome: Outcome::Ok(result),
+        changed: Some((key, version)),
+    }
+}
+
+/// Returns the value and the result of an operation that depends on the value before it.
+///
+/// # Errors
+///
+/// It changes nothing, and ends so.
+fn computed(
+    entries: &PagedMap<Slot>,
+    operation: &Operation,
+    version: Version,
+) -> Result<(Bytes, OperationResult), Outcome> {
+    let current = entries.get(operation.key().0).map(Slot::entry);
+    let current_version = current.map_or(Version::NONE, |entry| entry.version);
+    let value = current.map(|entry| entry.value);
+    let integer = || integer_value(value).ok_or(Outcome::Fail(ErrorKind::WrongType));
+    match operation {
+        Operation::Read { key } => Err(Outcome::Ok(read(entries, *key))),
+        Operation::Write { value, .. } => Ok((value.clone(), OperationResult::Written { version })),
         Operation::CompareAndSet {
             expected,
             value: new,
             ..
         } => {
+            let swapped = |swapped, version| OperationResult::Swapped { swapped, version };
             if value != expected.as_ref() {
-                return unchanged(Outcome::Ok(OperationResult::Swapped {
-                    swapped: false,
-                    version: current_version,
-                }));
+                return Err(Outcome::Ok(swapped(false, current_version)));
             }
-            (
-                new.clone(),
-                OperationResult::Swapped {
-                    swapped: true,
-                    version,
-                },
-            )
+            Ok((new.clone(), swapped(true, version)))
         }
         Operation::Add { amount, .. } => {
-            let Some(integer) = integer_value(value) else {
-                return unchanged(Outcome::Fail(ErrorKind::WrongType));
-            };
-            let total = integer.saturating_add(*amount);
-            (
-                integer_bytes(total),
-                OperationResult::Added { total, version },
-            )
+            let total = integer()?.saturating_add(*amount);
+            let added = OperationResult::Added { total, version };
+            Ok((integer_bytes(total), added))
         }
         Operation::TakeIfEnough { amount, .. } => {
-            let Some(integer) = integer_value(value) else {
-                return unchanged(Outcome::Fail(ErrorKind::WrongType));
-            };
+            let integer = integer()?;
             let left = i64::try_from(*amount)
                 .ok()
                 .and_then(|amount| integer.checked_sub(amount))
                 .filter(|&left| left >= 0);
-            let Some(left) = left else {
-                return unchanged(Outcome::Ok(OperationResult::Taken {
-                    taken: false,
-                    left: integer,
-                    version: current_version,
-                }));
+            let taken = |taken, left, version| OperationResult::Taken {
+                taken,
+                left,
+                version,
             };
-            (
-                integer_bytes(left),
-                OperationResult::Taken {
-                    taken: true,
-                    left,
-                    version,
-                },
-            )
+            match left {
+                Some(left) => Ok((integer_bytes(left), taken(true, left, version))),
+                None => Err(Outcome::Ok(taken(false, integer, current_version))),
+            }
         }
-    };
-    entries.insert(
-        key.0,
-        Entry {
-            value: new,
-            version,
-        },
-    );
-    Execution {
-        outcome: Outcome::Ok(result),
-        changed: Some((key, version)),
     }
 }
 

@@ -3,24 +3,25 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use longhaul_experiment::workload::{PlannedOperation, ValueMaker};
 use longhaul_experiment::{
-    ClientId, Operation, OperationId, OperationRecord, Outcome, RegionIndex, ReplicaId, Time,
+    ClientId, OperationId, OperationRecord, Outcome, RegionIndex, ReplicaId, Time,
 };
 
 /// An operation without a known end.
 #[derive(Clone, Debug)]
 pub(super) struct InFlight {
-    pub(super) operation: Operation,
+    /// What is asked: the operation follows from it and the identity, whenever it is needed.
+    pub(super) planned: PlannedOperation,
     pub(super) replica: ReplicaId,
     pub(super) attempts: u32,
-    pub(super) intended_at: Time,
     pub(super) sent_at: Time,
 }
 
 impl InFlight {
     pub(super) fn into_record(
         self,
-        id: OperationId,
+        (id, values): (OperationId, &ValueMaker),
         region: RegionIndex,
         completed_at: Option<Time>,
         outcome: Outcome,
@@ -29,9 +30,9 @@ impl InFlight {
             id,
             region,
             replica: self.replica,
-            operation: self.operation,
+            operation: self.planned.operation(id, values),
             attempts: self.attempts,
-            intended_at: self.intended_at,
+            intended_at: self.planned.intended_at,
             sent_at: Some(self.sent_at),
             completed_at,
             outcome,

@@ -290,7 +290,7 @@ impl Chart {
         let messages = self.wire.get(&(from, to)).into_iter().flatten();
         messages
             .map(|message| match message {
-                Message::Append(append) => append.entries.len(),
+                Message::Append(append) => append.entries.as_slice().len(),
                 _ => 0,
             })
             .sum()

@@ -152,11 +152,11 @@ mod tests {
         }
         let mut journal = Journal::default();
         let mut following = Following::default();
-        let mut append = |index, entries| {
+        let mut append = |index, entries: Vec<Entry>| {
             let append = Append {
                 term: 2,
                 previous: Position { term: 1, index },
-                entries,
+                entries: entries.into(),
                 commit: 3,
             };
             let taken = following.on_append(append, 0, (&mut log, &mut journal));

@@ -7,6 +7,7 @@ use longhaul_experiment::Operation;
 use serde::{Deserialize, Serialize};
 
 use crate::replica::Request;
+use crate::shared_request::SharedRequest;
 
 /// A place in the log. Two logs that hold the same position are equal up to it (the log matching
 /// property of Ongaro and Ousterhout's Raft, section 5.3).
@@ -26,21 +27,24 @@ pub struct Entry {
     /// The term of the leader that wrote it.
     pub term: u64,
     /// What is executed; `None` for the entry that opens a term on a log that is not empty.
-    pub request: Option<Request>,
+    pub request: Option<SharedRequest>,
 }
 
 impl Entry {
+    /// What an entry takes in memory beside values, in bytes: its place in a log, and its request.
+    pub(super) const BYTES: usize = size_of::<Entry>() + size_of::<Request>();
+
     /// Returns what the entry takes in memory, in bytes; an upper bound of what it takes in a
     /// message.
     pub fn weight(&self) -> usize {
-        let values = match self.request.as_ref().map(|request| &request.operation) {
+        let values = match self.request.as_deref().map(|request| &request.operation) {
             Some(Operation::Write { value, .. }) => value.len(),
             Some(Operation::CompareAndSet {
                 expected, value, ..
             }) => value.len() + expected.as_ref().map_or(0, |expected| expected.len()),
             _ => 0,
         };
-        size_of::<Entry>() + values
+        Entry::BYTES + values
     }
 }
 
@@ -204,7 +208,7 @@ mod tests {
         assert_eq!((log.base(), log.len()), (position(1, 2), 2));
         log.compact(3, 0, 0);
         assert_eq!((log.base(), log.len()), (position(2, 3), 1));
-        assert_eq!(log.bytes(), size_of::<Entry>());
+        assert_eq!(log.bytes(), Entry::BYTES);
         assert_eq!(log.greatest_at_most(position(1, 9)), None);
         log.truncate_after(3);
         assert_eq!((log.last(), log.bytes()), (position(2, 3), 0));

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use longhaul_experiment::ReplicaId;
 use serde::{Deserialize, Serialize};
 
-use super::log::{Entry, Position};
+use super::entries::Entries;
+use super::log::Position;
 
 /// A message between leader and follower.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +99,7 @@ pub struct Append {
     /// The position that the entries follow.
     pub previous: Position,
     /// The entries; none in a heartbeat.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// The leader's commit index: what may be executed.
     pub commit: u64,
 }

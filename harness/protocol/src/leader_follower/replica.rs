@@ -30,7 +30,7 @@ pub(super) const LEADER_LOG_BYTES_MAX: usize = 128 << 20;
 
 /// The same at a follower, for the day it leads: what it executed is in its store, and a short log
 /// stays in the processor's caches.
-const FOLLOWER_LOG_BYTES_MAX: usize = 256 << 10;
+const FOLLOWER_LOG_BYTES_MAX: usize = 64 << 10;
 
 /// The bounds of the heartbeat's interval, which is the topology's largest round trip.
 const HEARTBEAT_BOUNDS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -174,7 +174,7 @@ impl LeaderFollowerReplica {
         }
         let entry = Entry {
             term: self.leadership.term,
-            request: Some(request),
+            request: Some(request.into()),
         };
         leading.waiting_bytes += entry.weight();
         self.log.push(entry);
@@ -240,7 +240,7 @@ impl LeaderFollowerReplica {
             let Some(request) = &entry.request else {
                 continue;
             };
-            let execution = self.store.execute(request, self.executed);
+            let execution = self.store.execute_shared(request, self.executed);
             if let Some((key, version)) = execution.changed {
                 out.applied(key, version);
             }

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 
 use longhaul_experiment::ReplicaId;
 
-use super::log::{Entry, Log, Position};
+use super::entries::Entries;
+use super::log::{Log, Position};
 use super::message::{Append, Lead, Leadership, Message, Timer};
 use super::snapshot::OutgoingSnapshot;
 use crate::outbox::Outbox;
@@ -223,7 +224,7 @@ impl Follower {
         }
         match self.state {
             State::Probing { .. } => self.send_probe(view, out),
-            State::Shipping => self.send_append(Vec::new(), view, out),
+            State::Shipping => self.send_append(Vec::new().into(), view, out),
             State::Snapshot(_) => {}
         }
     }
@@ -279,8 +280,7 @@ impl Follower {
                 bytes += entry.weight();
                 count += 1;
             }
-            let mut entries = Vec::with_capacity(count);
-            entries.extend(view.log.from(self.next).take(count).cloned());
+            let entries = Entries::first(count, view.log.from(self.next));
             self.send_append(entries, view, out);
             self.next += count as u64;
             self.in_flight.push_back((self.next - 1, bytes));
@@ -288,16 +288,11 @@ impl Follower {
         }
         if self.told_commit < view.commit && self.commit_messages < COMMIT_MESSAGES_MAX {
             self.commit_messages += 1;
-            self.send_append(Vec::new(), view, out);
+            self.send_append(Vec::new().into(), view, out);
         }
     }
 
-    fn send_append(
-        &mut self,
-        entries: Vec<Entry>,
-        view: &View<'_>,
-        out: &mut Outbox<Message, Timer>,
-    ) {
+    fn send_append(&mut self, entries: Entries, view: &View<'_>, out: &mut Outbox<Message, Timer>) {
         let Some(previous) = view.log.position_at(self.next.saturating_sub(1)) else {
             return;
         };

@@ -1,0 +1,148 @@
+//! A key's place in the store: as small as it can be, since a run's keys are met in no order and
+//! each of them at every replica.
+
+use bytes::Bytes;
+use longhaul_experiment::{Operation, Version};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Entry;
+use crate::shared_request::SharedRequest;
+
+/// A value and the log position that wrote it. It is written and read by serde like an
+/// [`Entry`].
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    value: Value,
+    index: u64,
+}
+
+/// Where a value is.
+#[derive(Clone, Debug)]
+enum Value {
+    /// In the request that wrote it, always a write.
+    Written(SharedRequest),
+    /// Here.
+    Own(Box<Bytes>),
+}
+
+/// A value on its way into a slot.
+pub(super) enum New<'a> {
+    /// That of a write.
+    Written(&'a SharedRequest),
+    /// This one.
+    Value(Bytes),
+}
+
+impl Slot {
+    /// Returns a slot with its first value.
+    pub(super) fn new(new: New<'_>, index: u64) -> Slot {
+        let value = match new {
+            New::Written(request) => Value::Written(request.clone()),
+            New::Value(value) => Value::Own(Box::new(value)),
+        };
+        Slot { value, index }
+    }
+
+    /// Puts another value in.
+    #[inline]
+    pub(super) fn replace(&mut self, new: New<'_>, index: u64) {
+        match (&mut self.value, new) {
+            (Value::Own(value), New::Value(new)) => {
+                **value = new;
+                self.index = index;
+            }
+            (_, new) => *self = Slot::new(new, index),
+        }
+    }
+
+    /// Returns what it holds.
+    pub(super) fn entry(&self) -> Entry<'_> {
+        static NOTHING: Bytes = Bytes::new();
+        let value = match &self.value {
+            Value::Own(value) => value,
+            Value::Written(request) => match &request.operation {
+                Operation::Write { value, .. } => value,
+                _ => &NOTHING,
+            },
+        };
+        Entry {
+            value,
+            version: version(self.index),
+        }
+    }
+}
+
+/// Returns the version that a log position gives.
+pub(super) fn version(index: u64) -> Version {
+    Version {
+        major: index,
+        minor: 0,
+    }
+}
+
+impl PartialEq for Slot {
+    fn eq(&self, other: &Slot) -> bool {
+        self.entry() == other.entry()
+    }
+}
+
+impl Eq for Slot {}
+
+impl Serialize for Slot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.entry().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Slot {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Slot, D::Error> {
+        /// An [`Entry`] with a value of its own.
+        #[derive(Deserialize)]
+        #[serde(rename = "Entry")]
+        struct Stored {
+            value: Bytes,
+            version: Version,
+        }
+        let Stored { value, version } = Stored::deserialize(deserializer)?;
+        Ok(Slot::new(New::Value(value), version.major))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul_experiment::{ClientId, Key, OperationId};
+
+    use super::*;
+    use crate::replica::Request;
+
+    #[test]
+    fn a_shared_value_equals_one_of_its_own_and_is_written_and_read_like_it() {
+        let value = Bytes::from_static(b"value");
+        let request = SharedRequest::from(Request {
+            id: OperationId {
+                client: ClientId(1),
+                sequence: 2,
+            },
+            first_incomplete: 0,
+            operation: Operation::Write {
+                key: Key(3),
+                value: value.clone(),
+            },
+        });
+        let shared = Slot::new(New::Written(&request), 9);
+        let mut own = Slot::new(New::Value(Bytes::new()), 4);
+        assert_ne!(shared, own);
+        own.replace(New::Value(value), 9);
+        assert_eq!(shared, own);
+        let bytes = postcard::to_stdvec(&shared).unwrap();
+        assert_eq!(bytes, postcard::to_stdvec(&own).unwrap());
+        assert_eq!(postcard::from_bytes::<Slot>(&bytes).unwrap(), shared);
+        own.replace(New::Written(&request), 10);
+        assert_eq!(own.entry().version, version(10));
+    }
+
+    #[test]
+    fn a_slot_is_half_a_cache_line_at_most() {
+        assert!(size_of::<Option<Slot>>() <= 32);
+    }
+}
