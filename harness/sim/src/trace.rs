@@ -6,7 +6,7 @@ use longhaul_experiment::{Key, OperationId, OperationKind, RegionIndex, ReplicaI
 
 /// Names an event of a trace; ids increase with time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TraceId(pub u64);
+pub struct TraceId(pub u32);
 
 /// One event of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub enum TraceKind {
 #[derive(Debug, Default)]
 pub(crate) struct Tracer {
     on: bool,
-    next: u64,
+    next: u32,
     events: Vec<TraceEvent>,
 }
 

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::entries::Entries;
 use super::log::Position;
 
-/// A message between leader and follower.
+/// A message between leader and follower. What is rare and large is boxed, since every message is
+/// moved several times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// The leader opens a connection epoch with a follower.
-    Lead(Lead),
+    Lead(Box<Lead>),
     /// A follower's answer to [`Message::Lead`], sent when all it holds is safe.
     Match {
         /// The follower's term.
@@ -40,7 +41,7 @@ pub enum Message {
     },
     /// The leader ships a piece of its store, for a follower that needs what the log has
     /// forgotten.
-    Piece(Piece),
+    Piece(Box<Piece>),
     /// A follower received pieces of a snapshot.
     PieceReceived {
         /// The follower's term.

@@ -446,9 +446,9 @@ impl Replica for LeaderFollowerReplica {
                 let term = self.leadership.term;
                 out.send(from, Message::Reject { term });
             }
-            Message::Lead(lead) => self.follow(from, lead, out),
+            Message::Lead(lead) => self.follow(from, *lead, out),
             Message::Append(append) => self.on_append(from, append, out),
-            Message::Piece(piece) => self.on_piece(from, piece, out),
+            Message::Piece(piece) => self.on_piece(from, *piece, out),
             answer => self.on_answer(from, answer, out),
         }
     }

@@ -210,7 +210,7 @@ impl Follower {
             State::Probing { .. } => self.send_probe(view, out),
             State::Snapshot(snapshot) => {
                 while let Some(piece) = snapshot.next_piece(view.leadership.term) {
-                    out.send(self.id, Message::Piece(piece));
+                    out.send(self.id, Message::Piece(Box::new(piece)));
                 }
             }
             State::Shipping => self.ship_entries(view, out),
@@ -261,7 +261,7 @@ impl Follower {
                 limit: *limit,
                 readable_at: view.readable_at,
             };
-            out.send(self.id, Message::Lead(lead));
+            out.send(self.id, Message::Lead(Box::new(lead)));
         }
     }
 

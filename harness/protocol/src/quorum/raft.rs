@@ -173,10 +173,11 @@ impl RaftReplica {
 }
 
 impl Replica for RaftReplica {
-    type Message = RaftMessage;
+    // Boxed: a message is moved more often than it is looked at.
+    type Message = Box<RaftMessage>;
     type Timer = RaftTimer;
 
-    fn name(message: &RaftMessage) -> String {
+    fn name(message: &Box<RaftMessage>) -> String {
         first_word(&message.kind)
     }
 
@@ -184,7 +185,7 @@ impl Replica for RaftReplica {
         &mut self,
         _now: Now,
         recovered: Recovered,
-        out: &mut Outbox<RaftMessage, RaftTimer>,
+        out: &mut Outbox<Box<RaftMessage>, RaftTimer>,
     ) {
         if let Some(beginning) = self.beginning(recovered) {
             let mut participant = Participant::new(self.member.clone(), self.mode, beginning);
@@ -197,7 +198,7 @@ impl Replica for RaftReplica {
         &mut self,
         _now: Now,
         request: Request,
-        out: &mut Outbox<RaftMessage, RaftTimer>,
+        out: &mut Outbox<Box<RaftMessage>, RaftTimer>,
     ) {
         match &mut self.participant {
             Some(participant) => participant.on_request(request, out),
@@ -209,8 +210,8 @@ impl Replica for RaftReplica {
         &mut self,
         _now: Now,
         from: ReplicaId,
-        message: RaftMessage,
-        _out: &mut Outbox<RaftMessage, RaftTimer>,
+        message: Box<RaftMessage>,
+        _out: &mut Outbox<Box<RaftMessage>, RaftTimer>,
     ) {
         if let Some(participant) = &mut self.participant {
             participant.on_message(from, message);
@@ -221,7 +222,7 @@ impl Replica for RaftReplica {
         &mut self,
         now: Now,
         RaftTimer::Tick: RaftTimer,
-        out: &mut Outbox<RaftMessage, RaftTimer>,
+        out: &mut Outbox<Box<RaftMessage>, RaftTimer>,
     ) {
         if let Some(participant) = &mut self.participant {
             participant.on_tick(now, out);
@@ -232,7 +233,7 @@ impl Replica for RaftReplica {
         &mut self,
         _now: Now,
         token: PersistToken,
-        out: &mut Outbox<RaftMessage, RaftTimer>,
+        out: &mut Outbox<Box<RaftMessage>, RaftTimer>,
     ) {
         if let Some(participant) = &mut self.participant {
             participant.on_persisted(token, out);
@@ -244,14 +245,14 @@ impl Replica for RaftReplica {
         _now: Now,
         peer: ReplicaId,
         state: PeerState,
-        _out: &mut Outbox<RaftMessage, RaftTimer>,
+        _out: &mut Outbox<Box<RaftMessage>, RaftTimer>,
     ) {
         if let Some(participant) = &mut self.participant {
             participant.on_peer(peer, state);
         }
     }
 
-    fn on_batch_end(&mut self, now: Now, out: &mut Outbox<RaftMessage, RaftTimer>) {
+    fn on_batch_end(&mut self, now: Now, out: &mut Outbox<Box<RaftMessage>, RaftTimer>) {
         if let Some(participant) = &mut self.participant {
             participant.on_batch_end(now, out);
         }

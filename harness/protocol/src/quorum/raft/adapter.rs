@@ -117,7 +117,7 @@ pub(super) fn snapshot_in(snapshot: RaftSnapshot, voters: &[u64]) -> Snapshot {
 
 /// Returns a message's receiver and its form outside the library; `None` for kinds that never
 /// leave a node here (forwarded proposals and reads, leadership transfer).
-pub(super) fn message_out(message: Message) -> Option<(ReplicaId, RaftMessage)> {
+pub(super) fn message_out(message: Message) -> Option<(ReplicaId, Box<RaftMessage>)> {
     let kind = match message.msg_type {
         MessageType::MsgAppend => RaftMessageKind::Append,
         MessageType::MsgAppendResponse => RaftMessageKind::AppendResponse,
@@ -131,7 +131,7 @@ pub(super) fn message_out(message: Message) -> Option<(ReplicaId, RaftMessage)> 
         _ => return None,
     };
     let to = replica_id(message.to)?;
-    let wire = RaftMessage {
+    let wire = Box::new(RaftMessage {
         kind,
         term: message.term,
         log_term: message.log_term,
@@ -145,7 +145,7 @@ pub(super) fn message_out(message: Message) -> Option<(ReplicaId, RaftMessage)> 
         entries: message.entries.iter().map(entry_out).collect(),
         snapshot: message.snapshot.as_ref().map(snapshot_out),
         context: message.context,
-    };
+    });
     Some((to, wire))
 }
 

@@ -33,7 +33,7 @@ const CHECKPOINT_BYTES_MIN: u64 = 16 << 20;
 /// The size of a checkpoint that earns as many bytes of log records before the next.
 const CHECKPOINT_RATIO: u64 = 2;
 
-type RaftOutbox = Outbox<RaftMessage, RaftTimer>;
+type RaftOutbox = Outbox<Box<RaftMessage>, RaftTimer>;
 
 /// A request that was proposed here and waits for its entry's execution.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl Participant {
         }
     }
 
-    pub(super) fn on_message(&mut self, from: ReplicaId, message: RaftMessage) {
+    pub(super) fn on_message(&mut self, from: ReplicaId, message: Box<RaftMessage>) {
         let asks_for_vote = matches!(
             message.kind,
             RaftMessageKind::RequestVote | RaftMessageKind::RequestPreVote
@@ -162,7 +162,7 @@ impl Participant {
         {
             return;
         }
-        let message = adapter::message_in(from, self.node.raft.id, message, &self.voters);
+        let message = adapter::message_in(from, self.node.raft.id, *message, &self.voters);
         // An error means that the message was of no use, e.g. from a node unknown here.
         let _ = self.node.step(message);
     }
