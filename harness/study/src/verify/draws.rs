@@ -36,7 +36,10 @@ impl Draws {
             let middle = low.saturating_mul(2);
             let octaves = u64::from((high / low).ilog2());
             if self.between(1, octaves) == 1 {
-                high = middle;
+                // An octave ends before the next begins, and the last one with the range.
+                if middle < high {
+                    high = middle - 1;
+                }
                 break;
             }
             low = middle;
