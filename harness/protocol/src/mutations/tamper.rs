@@ -107,9 +107,9 @@ impl Tamper for RaftReplica {
     fn outgoing(
         tampering: &mut Tampering,
         _to: ReplicaId,
-        message: RaftMessage,
-        forge: &mut dyn FnMut(RaftMessage),
-    ) -> Option<RaftMessage> {
+        message: Box<RaftMessage>,
+        forge: &mut dyn FnMut(Box<RaftMessage>),
+    ) -> Option<Box<RaftMessage>> {
         let from_leader = matches!(
             message.kind,
             RaftMessageKind::Heartbeat | RaftMessageKind::Append
@@ -125,7 +125,10 @@ impl Tamper for RaftReplica {
         Some(message)
     }
 
-    fn incoming(tampering: &mut Tampering, mut message: RaftMessage) -> Option<RaftMessage> {
+    fn incoming(
+        tampering: &mut Tampering,
+        mut message: Box<RaftMessage>,
+    ) -> Option<Box<RaftMessage>> {
         let asks_for_vote = matches!(
             message.kind,
             RaftMessageKind::RequestVote | RaftMessageKind::RequestPreVote

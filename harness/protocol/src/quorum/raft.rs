@@ -214,7 +214,7 @@ impl Replica for RaftReplica {
         _out: &mut Outbox<Box<RaftMessage>, RaftTimer>,
     ) {
         if let Some(participant) = &mut self.participant {
-            participant.on_message(from, message);
+            participant.on_message(from, *message);
         }
     }
 

@@ -149,7 +149,7 @@ impl Participant {
         }
     }
 
-    pub(super) fn on_message(&mut self, from: ReplicaId, message: Box<RaftMessage>) {
+    pub(super) fn on_message(&mut self, from: ReplicaId, message: RaftMessage) {
         let asks_for_vote = matches!(
             message.kind,
             RaftMessageKind::RequestVote | RaftMessageKind::RequestPreVote
@@ -162,7 +162,7 @@ impl Participant {
         {
             return;
         }
-        let message = adapter::message_in(from, self.node.raft.id, *message, &self.voters);
+        let message = adapter::message_in(from, self.node.raft.id, message, &self.voters);
         // An error means that the message was of no use, e.g. from a node unknown here.
         let _ = self.node.step(message);
     }
