@@ -45,6 +45,9 @@ pub enum Command {
     /// How long a mode has no leader after its leader dies, over many seeds.
     #[command(after_help = LEADERLESS_EXAMPLES)]
     Leaderless(LeaderlessArguments),
+    /// Compare runs figure by figure, with the uncertainty of each change.
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(CompareArguments),
     /// Measure what the model of virtual time needs to know of this machine.
     Calibrate(CalibrateArguments),
     /// Say what this machine can do: timers, priorities, namespaces, netem.
@@ -208,6 +211,10 @@ pub struct RunArguments {
     /// carry its figures; latencies are not looked at, and the record counts the attempts.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub attempts: u32,
+    /// Run the whole scenario this often, with seeds of its own and the modes in shuffled order, and
+    /// leave a folder for each: NAME-1, NAME-2, ... `compare` takes them together.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with = "json")]
+    pub repeat: Option<u32>,
     /// Keep one record per operation (`history-*.jsonl`); memory then grows with the run.
     #[arg(long)]
     pub history: bool,
@@ -218,6 +225,33 @@ pub struct RunArguments {
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Print `summary.json` alone on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  longhaul run --repeat 5 --name before
+  longhaul run --repeat 5 --name after
+  longhaul compare results/runs/before results/runs/after --fail-if p99+10%
+      Exit code 2: the lower 95% bound of a change exceeds the limit; 3: it could not be judged,
+      because a side has fewer than three runs or too few operations.";
+
+/// The flags of `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArguments {
+    /// The sides, the first being what the others are compared with: a run's folder, several
+    /// separated by commas, or NAME for the folders NAME-1, NAME-2, ... that `run --repeat` left.
+    #[arg(required = true, num_args = 2.., value_name = "RUNS")]
+    pub sides: Vec<String>,
+    /// A limit on the change for the worse, such as `p99+10%`, `p50+5ms`, `goodput-5%`,
+    /// `errors+0.1%`; may be repeated.
+    #[arg(long, value_name = "RULE")]
+    pub fail_if: Vec<String>,
+    /// Compare runs that differ in ways that matter, and say so, instead of refusing.
+    #[arg(long)]
+    pub despite_differences: bool,
+    /// Print JSON on standard output.
     #[arg(long)]
     pub json: bool,
 }

@@ -9,6 +9,7 @@ pub mod scenario_arguments;
 pub mod wiring;
 
 mod calibrate_command;
+mod compare_command;
 mod doctor_command;
 mod explain_command;
 mod leaderless_command;
@@ -39,6 +40,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Calibrate(arguments) => calibrate_command::calibrate(&arguments),
         Command::Pbs(arguments) => pbs_command::pbs(&arguments),
         Command::Leaderless(arguments) => leaderless_command::leaderless(&arguments),
+        Command::Compare(arguments) => compare_command::compare_runs(&arguments),
         Command::Doctor => doctor_command::doctor(),
         Command::Completions { shell } => shell_command::completions(shell),
         Command::Man => shell_command::manual(),

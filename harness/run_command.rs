@@ -8,8 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use indicatif::{ProgressBar, ProgressStyle};
 use longhaul_experiment::record::{BackendKind, RunDirectory, percentile_support, run_name};
 use longhaul_experiment::workload::Arrivals;
-use longhaul_experiment::{Scenario, Seed};
+use longhaul_experiment::{RunError, RunRecord, Scenario, Seed};
 use longhaul_live::{Interrupt, Phase, Progress};
+use longhaul_study::repeats;
 
 use crate::arguments::RunArguments;
 use crate::output::{CommandError, note, print};
@@ -28,18 +29,70 @@ pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
         Some(name) => name.clone(),
         None => run_name(unix_seconds(), &scenario.name),
     };
-    let directory = RunDirectory::create(&arguments.out, &name)?;
     let interrupt = Interrupt::default();
     raise_on_signal(&interrupt)?;
-    let options = RunOptions {
-        backend,
-        seed: Seed(arguments.seed),
-        attempts: arguments.attempts,
-        data_directory: directory.path().join("wal"),
-        interrupt,
-        on_progress: reporter(&scenario),
+    let Some(count) = arguments.repeat else {
+        let once = Once {
+            arguments: &arguments,
+            backend,
+            seed: Seed(arguments.seed),
+            name,
+            interrupt,
+        };
+        return once.run(&scenario, &scenario);
     };
-    let outcome = wiring::run(&scenario, options);
+    for number in 1..=count {
+        let seed = Seed(arguments.seed.wrapping_add(u64::from(number - 1)));
+        note(&format!("repeat {number} of {count}, seed {}\n", seed.0));
+        let once = Once {
+            arguments: &arguments,
+            backend,
+            seed,
+            name: format!("{name}-{number}"),
+            interrupt: interrupt.clone(),
+        };
+        let code = once.run(&repeats::shuffled(&scenario, seed), &scenario)?;
+        if interrupt.is_raised() {
+            return Ok(code);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One run of a scenario, and what it leaves.
+struct Once<'a> {
+    arguments: &'a RunArguments,
+    backend: BackendKind,
+    seed: Seed,
+    name: String,
+    interrupt: Interrupt,
+}
+
+impl Once<'_> {
+    /// Runs a scenario and leaves a folder, with the modes in the order of `asked`.
+    fn run(self, scenario: &Scenario, asked: &Scenario) -> Result<ExitCode, CommandError> {
+        let arguments = self.arguments;
+        let directory = RunDirectory::create(&arguments.out, &self.name)?;
+        let options = RunOptions {
+            backend: self.backend,
+            seed: self.seed,
+            attempts: arguments.attempts,
+            data_directory: directory.path().join("wal"),
+            interrupt: self.interrupt,
+            on_progress: reporter(scenario),
+        };
+        let outcome = wiring::run(scenario, options);
+        let outcome = outcome.map(|record| repeats::in_order(record, asked));
+        leave(arguments, &directory, outcome)
+    }
+}
+
+/// Writes what came of a run into its folder.
+fn leave(
+    arguments: &RunArguments,
+    directory: &RunDirectory,
+    outcome: Result<RunRecord, RunError>,
+) -> Result<ExitCode, CommandError> {
     // Whatever came of it, no log of a replica stays behind.
     let _ = std::fs::remove_dir_all(directory.path().join("wal"));
     let record = match outcome {
@@ -54,7 +107,7 @@ pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
     directory.write_interval_logs(&record)?;
     directory.write_history(&record)?;
     let analysis = analysed(&record);
-    let table = write_report(&directory, &analysis)?;
+    let table = write_report(directory, &analysis)?;
     if arguments.json {
         print(&summary_json(&analysis)?)?;
     } else {

@@ -124,6 +124,14 @@ impl Comparison {
     }
 }
 
+impl Comparison {
+    /// Says whether some limit could not be judged on any figure.
+    pub fn leaves_a_limit_unjudged(&self) -> bool {
+        let mut gates = self.others.iter().flat_map(|other| &other.gates);
+        gates.any(|gate| gate.outcome == Outcome::CannotTell)
+    }
+}
+
 /// Why sides were not compared.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CompareError {

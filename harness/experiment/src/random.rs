@@ -36,6 +36,8 @@ pub enum Stream {
     Calibration = 7,
     /// How long syncs of a replica's disk take in virtual time, index = replica.
     Sync = 8,
+    /// The order of a scenario's modes in repeated runs.
+    ModeOrder = 9,
     /// Generated profiles, index = city or pair of cities.
     Generation = 16,
 }

@@ -3,10 +3,12 @@
 //! 1. [`table()`]: the terminal's table;
 //! 2. [`charts`]: percentile curves and the grid of medians, each as SVG and PNG from one
 //!    [`scene`]; [`chart`] holds their layouts and [`render`] the two outputs.
-//! 3. [`space_time`]: who sent what to whom in one run, as SVG.
+//! 3. [`changes()`]: what changed between runs;
+//! 4. [`space_time`]: who sent what to whom in one run, as SVG.
 //!
 //! Nothing here runs anything, reads a clock or writes a file.
 
+mod changes;
 pub mod chart;
 pub mod font;
 pub mod matrix;
@@ -18,6 +20,7 @@ pub mod table;
 #[cfg(test)]
 mod synthetic;
 
+pub use changes::changes;
 pub use chart::{Chart, charts};
 pub use matrix::matrix_table;
 pub use table::{TableOptions, table};

@@ -6,6 +6,7 @@ mod attempts;
 mod in_parallel;
 pub mod leaderless;
 pub mod pbs;
+pub mod repeats;
 pub mod service;
 pub mod verify;
 
