@@ -15,9 +15,43 @@ pub mod theme;
 use longhaul_analysis::{
     Analysis, Curve, ModeCurves, OperationSummary, RegionCurves, RegionSummary,
 };
+use longhaul_experiment::{OperationKind, RunRecord};
 
 use crate::render;
 use crate::scene::Scene;
+
+/// A run and how its charts are drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// What the run left behind.
+    pub record: &'a RunRecord,
+    /// What analysis made of it.
+    pub analysis: &'a Analysis,
+    /// What stands around each chart.
+    pub surroundings: Surroundings,
+}
+
+/// Where title, what was run and the line that makes it repeatable stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surroundings {
+    /// In the chart, which can then stand alone.
+    Drawn,
+    /// Around the chart: on a page or in a caption.
+    Elsewhere,
+}
+
+/// A laid-out chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawing {
+    /// Its name, fit for a file name without extension.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// How to read it, in one sentence.
+    pub reading: &'static str,
+    /// What is drawn.
+    pub scene: Scene,
+}
 
 /// A finished chart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +79,14 @@ impl Shown {
         match self {
             Shown::Writes => "write",
             Shown::Reads => "read",
+        }
+    }
+
+    /// Says whether a kind of operation is among them.
+    pub const fn includes(self, kind: OperationKind) -> bool {
+        match self {
+            Shown::Writes => kind.is_write(),
+            Shown::Reads => !kind.is_write(),
         }
     }
 
@@ -77,39 +119,69 @@ impl Shown {
     }
 }
 
-/// Draws all charts of an analysis: for writes, and for reads where there were any, latency by
-/// percentile over all clients, the same per client region, and the grid of medians.
+/// Draws all charts of a run, each to stand alone: for writes, and for reads where there were any,
+/// latency by percentile over all clients, the same per client region, the grid of medians, the
+/// distribution and latency over time; then WAN traffic, the map, and how exact the emulation was.
 ///
 /// It takes about a tenth of a second per chart, most of it for the PNG.
-pub fn charts(analysis: &Analysis) -> Vec<Chart> {
-    let finish = |(name, scene): (String, Scene)| Chart {
-        name,
-        svg: render::svg(&scene),
-        png: render::png(&scene),
+pub fn charts(record: &RunRecord, analysis: &Analysis) -> Vec<Chart> {
+    let run = Run {
+        record,
+        analysis,
+        surroundings: Surroundings::Drawn,
     };
-    scenes(analysis).into_iter().map(finish).collect()
+    let finish = |drawing: Drawing| Chart {
+        name: drawing.name,
+        svg: render::svg(&drawing.scene),
+        png: render::png(&drawing.scene),
+    };
+    drawings(&run).into_iter().map(finish).collect()
 }
 
-/// Lays out all charts of an analysis, by name.
-pub fn scenes(analysis: &Analysis) -> Vec<(String, Scene)> {
-    let mut scenes = Vec::new();
+/// Lays out all charts of a run; those that it has no figures for are left out.
+pub fn drawings(run: &Run<'_>) -> Vec<Drawing> {
+    let mut drawings = Vec::new();
     for shown in [Shown::Writes, Shown::Reads] {
-        let modes = &analysis.curves.modes;
-        if !modes.iter().any(|mode| shown.of_mode(mode).is_some()) {
-            continue;
+        let modes = &run.analysis.curves.modes;
+        if modes.iter().any(|mode| shown.of_mode(mode).is_some()) {
+            drawings.extend(of_operations(run, shown));
         }
-        let name = shown.name();
-        scenes.push((
-            format!("{name}-latency-by-percentile"),
-            percentile::scene(analysis, shown),
-        ));
-        scenes.push((
-            format!("{name}-latency-by-region"),
-            regions::scene(analysis, shown),
-        ));
-        scenes.push((format!("{name}-latency-grid"), grid::scene(analysis, shown)));
     }
-    scenes
+    drawings
+}
+
+fn of_operations(run: &Run<'_>, shown: Shown) -> Vec<Drawing> {
+    let word = shown.name();
+    let drawing = |name: &str, title: String, reading, scene| Drawing {
+        name: format!("{word}-{name}"),
+        title,
+        reading,
+        scene,
+    };
+    vec![
+        drawing(
+            "latency-by-percentile",
+            format!("Latency of {word}s by percentile"),
+            "A point at p99 and 200 ms says that 99 of 100 operations took 200 ms or less; \
+             each step to the right has ten times fewer operations beyond it, and dotted lines \
+             are the least that distance allows.",
+            percentile::scene(run, shown),
+        ),
+        drawing(
+            "latency-by-region",
+            format!("Latency of {word}s by percentile and client region"),
+            "The same for the clients of each region alone, all on the same axes: compare \
+             panels to see who pays for the distance.",
+            regions::scene(run, shown),
+        ),
+        drawing(
+            "latency-grid",
+            format!("Median latency of {word}s by mode and client region"),
+            "Each cell holds the median of a mode's clients in one region, with the 99th \
+             percentile below it; darker is slower.",
+            grid::scene(run, shown),
+        ),
+    ]
 }
 
 #[cfg(test)]
@@ -126,8 +198,20 @@ mod tests {
         failures: 0,
     };
 
-    fn analysed(shape: Shape) -> Analysis {
-        longhaul_analysis::analyse(&synthetic::record(shape))
+    fn analysed(shape: Shape) -> (RunRecord, Analysis) {
+        let record = synthetic::record(shape);
+        let analysis = longhaul_analysis::analyse(&record);
+        (record, analysis)
+    }
+
+    fn drawn(record: &RunRecord, analysis: &Analysis) -> Vec<(String, Scene)> {
+        let run = Run {
+            record,
+            analysis,
+            surroundings: Surroundings::Drawn,
+        };
+        let named = |drawing: Drawing| (drawing.name, drawing.scene);
+        drawings(&run).into_iter().map(named).collect()
     }
 
     /// Checks that no text leaves the page or touches another, and that all points are numbers.
@@ -167,22 +251,20 @@ mod tests {
     #[test]
     fn no_text_is_cut_off_or_overlaps_from_one_mode_and_region_to_twelve_and_nineteen() {
         for failures in [0, 300] {
-            let analysis = analysed(Shape { failures, ..SHAPE });
+            let (record, analysis) = analysed(Shape { failures, ..SHAPE });
             for (modes, regions) in [(1, 1), (2, 4), (3, 5), (5, 9), (12, 19)] {
-                check(&scenes(&synthetic::repeated(
-                    analysis.clone(),
-                    modes,
-                    regions,
-                )));
+                let record = synthetic::repeated_record(&record, modes, regions);
+                let analysis = synthetic::repeated(analysis.clone(), modes, regions);
+                check(&drawn(&record, &analysis));
             }
         }
     }
 
     #[test]
     fn every_mode_and_region_is_named_and_doubts_are_shown() {
-        let mut analysis = analysed(SHAPE);
+        let (record, mut analysis) = analysed(SHAPE);
         analysis.summary.unpublishable_because = vec!["the machine was 91% busy".to_owned()];
-        let scenes = scenes(&analysis);
+        let scenes = drawn(&record, &analysis);
         check(&scenes);
         let names: Vec<&str> = scenes.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
@@ -215,7 +297,8 @@ mod tests {
             reads: 0.5,
             ..SHAPE
         };
-        let scenes = scenes(&analysed(shape));
+        let (record, analysis) = analysed(shape);
+        let scenes = drawn(&record, &analysis);
         assert_eq!(scenes.len(), 6);
         assert!(scenes[3].0.starts_with("read-"));
     }
@@ -226,22 +309,22 @@ mod tests {
             failures: 1000,
             ..SHAPE
         };
-        let mut analysis = analysed(shape);
-        check(&scenes(&analysis));
+        let (record, mut analysis) = analysed(shape);
+        check(&drawn(&record, &analysis));
         analysis.curves.modes.clear();
         analysis.summary.modes.clear();
-        assert!(charts(&analysis).is_empty());
+        assert!(charts(&record, &analysis).is_empty());
     }
 
     #[test]
     fn charts_come_as_svg_with_a_view_box_and_as_png() {
-        let mut analysis = analysed(Shape {
+        let (record, mut analysis) = analysed(Shape {
             modes: 1,
             regions: 1,
             ..SHAPE
         });
         analysis.curves.modes[0].mode = "a<b>&c".to_owned();
-        for chart in charts(&analysis) {
+        for chart in charts(&record, &analysis) {
             assert!(chart.svg.starts_with("<svg width="), "{}", chart.name);
             assert!(chart.svg.contains("viewBox=\"0 0 "));
             assert!(!chart.svg.contains("NaN") && !chart.svg.contains("a<b>"));

@@ -1,15 +1,21 @@
 //! Pure renderers from an analysis to what people read.
 //!
 //! 1. [`table()`]: the terminal's table;
-//! 2. [`charts`]: percentile curves and the grid of medians, each as SVG and PNG from one
-//!    [`scene`]; [`chart`] holds their layouts and [`render`] the two outputs.
-//! 3. [`space_time`]: who sent what to whom in one run, as SVG.
+//! 2. [`charts`]: each as SVG and PNG from one [`scene`]; [`chart`] holds their layouts and
+//!    [`render`] the two outputs;
+//! 3. [`html()`]: the report of a run, one page that needs nothing else;
+//! 4. [`export`]: the figures in the forms of other tools;
+//! 5. [`space_time`]: who sent what to whom in one run, as SVG.
 //!
 //! Nothing here runs anything, reads a clock or writes a file.
 
 pub mod chart;
+pub mod export;
+pub mod figures;
 pub mod font;
+pub mod html;
 pub mod matrix;
+pub mod overall;
 pub mod render;
 pub mod scene;
 pub mod space_time;
@@ -19,5 +25,6 @@ pub mod table;
 mod synthetic;
 
 pub use chart::{Chart, charts};
+pub use html::html;
 pub use matrix::matrix_table;
 pub use table::{TableOptions, table};

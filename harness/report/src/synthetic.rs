@@ -141,6 +141,24 @@ pub fn repeated(mut analysis: Analysis, modes: usize, regions: usize) -> Analysi
     analysis
 }
 
+/// Repeats a record's modes, and sets its topology to that many regions; each mode keeps the
+/// client regions it had.
+pub fn repeated_record(record: &RunRecord, modes: usize, regions: usize) -> RunRecord {
+    let mut scenario = record.scenario.clone();
+    scenario.topology = topology(regions);
+    let numbered = record.modes.iter().cycle().take(modes).enumerate();
+    let modes = numbered.map(|(index, mode)| ModeRecord {
+        mode: MODES[index].parse().expect("a mode string"),
+        regions: mode.regions.iter().take(regions).cloned().collect(),
+        ..mode.clone()
+    });
+    RunRecord {
+        modes: modes.collect(),
+        scenario,
+        ..record.clone()
+    }
+}
+
 fn topology(regions: usize) -> Topology {
     let chosen = &REGIONS[..regions];
     let links = chosen.iter().flat_map(|from| {
