@@ -1,21 +1,33 @@
 //! Charts of an analysis.
 //!
 //! [`percentile`] draws latency by percentile for all clients together, [`regions`] the same for
-//! each client region, [`grid`] the medians of each mode and region; [`axis`], [`theme`] and
-//! [`page`] are what they share.
+//! each client region, [`grid`] the medians of each mode and region, [`distribution`] the share
+//! done within a time, [`over_time`] every second; [`wan`] what a write sends, [`map`] where the
+//! regions are, [`delays`] and [`lateness`] how exact the emulation was; [`throughput`] the points
+//! of a sweep. [`axis`], [`plot`], [`panel`], [`theme`] and [`page`] are what they share.
 
 pub mod axis;
+pub mod delays;
+pub mod distribution;
 pub mod grid;
+pub mod lateness;
+pub mod map;
+pub mod over_time;
 pub mod page;
 pub mod panel;
 pub mod percentile;
+pub mod plot;
 pub mod regions;
 pub mod theme;
+pub mod throughput;
+pub mod wan;
 
 use longhaul_analysis::{
     Analysis, Curve, ModeCurves, OperationSummary, RegionCurves, RegionSummary,
 };
 use longhaul_experiment::{OperationKind, RunRecord};
+
+pub use throughput::{ThroughputPoint, throughput};
 
 use crate::render;
 use crate::scene::Scene;
@@ -130,12 +142,19 @@ pub fn charts(record: &RunRecord, analysis: &Analysis) -> Vec<Chart> {
         analysis,
         surroundings: Surroundings::Drawn,
     };
-    let finish = |drawing: Drawing| Chart {
-        name: drawing.name,
-        svg: render::svg(&drawing.scene),
-        png: render::png(&drawing.scene),
-    };
-    drawings(&run).into_iter().map(finish).collect()
+    let drawings = drawings(&run);
+    drawings.iter().map(Drawing::finish).collect()
+}
+
+impl Drawing {
+    /// Renders it as SVG and PNG.
+    pub fn finish(&self) -> Chart {
+        Chart {
+            name: self.name.clone(),
+            svg: render::svg(&self.scene),
+            png: render::png(&self.scene),
+        }
+    }
 }
 
 /// Lays out all charts of a run; those that it has no figures for are left out.
@@ -147,7 +166,50 @@ pub fn drawings(run: &Run<'_>) -> Vec<Drawing> {
             drawings.extend(of_operations(run, shown));
         }
     }
+    drawings.extend(of_run(run));
     drawings
+}
+
+/// The charts that are not about the latency of operations.
+fn of_run(run: &Run<'_>) -> Vec<Drawing> {
+    type Layout = fn(&Run<'_>) -> Option<Scene>;
+    let layouts: [(&str, &str, &'static str, Layout); 4] = [
+        (
+            "wan-per-write",
+            "Messages and bytes between regions per write",
+            "Longer bars cost more traffic between regions for one write, whatever its latency.",
+            wan::scene,
+        ),
+        (
+            "map",
+            "Regions and round trips between them",
+            "The numbers are round trips in milliseconds: no write that waits for a far region \
+             can be faster than the way there and back.",
+            map::scene,
+        ),
+        (
+            "link-delays",
+            "Achieved less asked delay of each link, before load",
+            "Each dot is a probed link: the farther from 0, the less exactly this machine \
+             emulated its delay.",
+            delays::scene,
+        ),
+        (
+            "lateness",
+            "Lateness of frames and operations under load",
+            "What lies right of the dashed line would be too late for figures to be trusted.",
+            lateness::scene,
+        ),
+    ];
+    let drawing = |(name, title, reading, layout): (&str, &str, &'static str, Layout)| {
+        Some(Drawing {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            reading,
+            scene: layout(run)?,
+        })
+    };
+    layouts.into_iter().filter_map(drawing).collect()
 }
 
 fn of_operations(run: &Run<'_>, shown: Shown) -> Vec<Drawing> {
@@ -158,7 +220,7 @@ fn of_operations(run: &Run<'_>, shown: Shown) -> Vec<Drawing> {
         reading,
         scene,
     };
-    vec![
+    let mut drawings = vec![
         drawing(
             "latency-by-percentile",
             format!("Latency of {word}s by percentile"),
@@ -181,7 +243,24 @@ fn of_operations(run: &Run<'_>, shown: Shown) -> Vec<Drawing> {
              percentile below it; darker is slower.",
             grid::scene(run, shown),
         ),
-    ]
+        drawing(
+            "latency-distribution",
+            format!("Distribution of latency of {word}s"),
+            "A point at 200 ms and 90% says that 90 of 100 operations took 200 ms or less; a steep \
+             line means that most took the same time, a step is another client region.",
+            distribution::scene(run, shown),
+        ),
+    ];
+    drawings.extend(over_time::scene(run, shown).map(|scene| {
+        drawing(
+            "latency-over-time",
+            format!("Latency of {word}s over time"),
+            "A level line and narrow bands mean a run that had settled; what breaks or recovers \
+             shows as a step, and bands that widen are a tail that grows.",
+            scene,
+        )
+    }));
+    drawings
 }
 
 #[cfg(test)]

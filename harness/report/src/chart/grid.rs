@@ -2,7 +2,7 @@
 
 use longhaul_analysis::{ModeSummary, OperationSummary, Percentile};
 
-use super::axis::short_ms;
+use super::axis::short;
 use super::page::{self, MARGIN};
 use super::theme::{self, Tone};
 use super::{Run, Shown};
@@ -111,7 +111,7 @@ fn draw_cell(
             ""
         };
         let value = latency.at(percentile);
-        value.map_or(NO_SUCCESS.to_owned(), |value| short_ms(value) + mark)
+        value.map_or(NO_SUCCESS.to_owned(), |value| short(value) + mark)
     };
     let median = match latency.p50 {
         Some(_) => MEDIAN,
@@ -181,7 +181,7 @@ fn legend(scene: &mut Scene, (left, top): Point, scale: &HeatScale, marked: bool
         let at = (left + BAR.0 * share, top + BAR.1 + 14.0);
         let label = match share {
             0.0 => "0 ms".to_owned(),
-            _ => short_ms(scale.at(share)),
+            _ => short(scale.at(share)),
         };
         scene.text(at, label, SMALL.anchor(anchor));
     }

@@ -37,6 +37,12 @@ pub fn heading(scene: &mut Scene, title: &str, run: &Run<'_>) -> f64 {
     bottom + 6.0
 }
 
+/// Draws a title and a line below it from the top of the page and returns where they end.
+pub fn captioned(scene: &mut Scene, title: &str, caption: &str) -> f64 {
+    let bottom = paragraph(scene, (MARGIN, MARGIN), title, TITLE);
+    paragraph(scene, (MARGIN, bottom + 2.0), caption, SUBTITLE) + 6.0
+}
+
 /// Draws the footer from `top` on unless the surroundings have it, and sets the page's height to
 /// end below it.
 pub fn footer(scene: &mut Scene, top: f64, run: &Run<'_>) {

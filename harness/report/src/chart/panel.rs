@@ -2,7 +2,7 @@
 
 use longhaul_analysis::{Curve, CurvePoint};
 
-use super::axis::{LatencyAxis, PercentileAxis, tick_label};
+use super::axis::{AmountAxis, PercentileAxis, tick_label};
 use super::theme::{self, Tone};
 use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
@@ -25,7 +25,7 @@ pub struct Panel {
     /// Its x axis.
     pub percentiles: PercentileAxis,
     /// Its y axis.
-    pub latencies: LatencyAxis,
+    pub latencies: AmountAxis,
     /// The font size of tick labels.
     pub tick_size: f64,
     /// The width of lines.

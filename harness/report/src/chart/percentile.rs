@@ -1,6 +1,6 @@
 //! Latency by percentile, all client regions together: one labelled line per mode.
 
-use super::axis::{LatencyAxis, PercentileAxis};
+use super::axis::{AmountAxis, PercentileAxis};
 use super::page::{self, MARGIN};
 use super::panel::{self, Line, Panel};
 use super::theme::{self, Tone};
@@ -44,7 +44,7 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
             height: PLOT.1,
         },
         percentiles: PercentileAxis::fitting(lines.iter().map(|line| line.curve)),
-        latencies: LatencyAxis::fitting(lines.iter().map(|line| line.curve)),
+        latencies: AmountAxis::fitting(lines.iter().map(|line| line.curve)),
         tick_size: 11.0,
         line_width: 2.4,
     };

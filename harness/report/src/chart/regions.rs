@@ -2,7 +2,7 @@
 
 use longhaul_analysis::RegionCurves;
 
-use super::axis::{LatencyAxis, PercentileAxis};
+use super::axis::{AmountAxis, PercentileAxis};
 use super::page::{self, MARGIN};
 use super::panel::{self, Line, Panel};
 use super::theme::{self, Tone};
@@ -43,7 +43,7 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
     };
     let (percentiles, latencies) = (
         PercentileAxis::fitting(all.iter().flatten().map(|line| line.curve)),
-        LatencyAxis::fitting(fitted()),
+        AmountAxis::fitting(fitted()),
     );
     for (index, (region, lines)) in regions.iter().zip(&all).enumerate() {
         let (column, row) = (index % columns, index / columns);
@@ -148,7 +148,7 @@ pub(crate) fn names(scene: &mut Scene, top: f64, run: &Run<'_>, shown: Shown) ->
     y + 10.0
 }
 
-fn axis_titles(scene: &mut Scene, plots: Rectangle, latencies: LatencyAxis) {
+fn axis_titles(scene: &mut Scene, plots: Rectangle, latencies: AmountAxis) {
     let style = NAME.colour(Colour::GREY).anchor(Anchor::Middle);
     let scale = if latencies.is_logarithmic() {
         ", logarithmic"

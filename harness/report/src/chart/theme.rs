@@ -125,6 +125,26 @@ pub fn marker(scene: &mut Scene, mode: usize, at: Point, radius: f64) {
     scene.line(&closed, Stroke::solid(colour(mode), 1.4));
 }
 
+/// Draws a small disc in ink.
+pub fn dot(scene: &mut Scene, at: Point, radius: f64, fill: Colour) {
+    dot_of(scene, at, radius, (fill, Colour::INK));
+}
+
+/// Draws a small disc: its fill and its edge.
+pub fn dot_of(scene: &mut Scene, at: Point, radius: f64, (fill, edge): (Colour, Colour)) {
+    let outline = outline(0, at, radius);
+    let closed: Vec<Point> = outline.iter().chain(&outline[..1]).copied().collect();
+    scene.polygon(outline, fill);
+    scene.line(&closed, Stroke::solid(edge, 1.4));
+}
+
+/// Draws a ring around a disc.
+pub fn ring(scene: &mut Scene, at: Point, radius: f64) {
+    let outline = outline(0, at, radius);
+    let closed: Vec<Point> = outline.iter().chain(&outline[..1]).copied().collect();
+    scene.line(&closed, Stroke::solid(Colour::INK, 1.4));
+}
+
 fn outline(shape: usize, (x, y): Point, radius: f64) -> Vec<Point> {
     // Corners of regular polygons, from straight up (turned by a share of a full turn).
     let regular = |corners: usize, turn: f64, size: f64| {

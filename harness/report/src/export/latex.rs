@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use longhaul_analysis::{Percentile, Summary};
 
 use super::markdown::{SHOWN, by_operations};
-use crate::chart::axis::short_ms;
+use crate::chart::axis::short;
 use crate::figures::{Row, rows};
 
 /// Renders the latencies of all operations due as LaTeX tables, one a sort of operations, whose
@@ -42,7 +42,7 @@ pub fn latex(summary: &Summary) -> String {
         );
         for row in rows {
             let cells: Vec<String> = SHOWN.iter().map(|one| latency(row, *one)).collect();
-            let figure = |value: Option<f64>| value.map_or("--".to_owned(), short_ms);
+            let figure = |value: Option<f64>| value.map_or("--".to_owned(), short);
             let _ = writeln!(
                 text,
                 "{} & {} & {} & {} & {} \\\\",
@@ -65,7 +65,7 @@ fn latency(row: &Row<'_>, percentile: Percentile) -> String {
         ""
     };
     match row.latency().at(percentile) {
-        Some(value) => short_ms(value) + mark,
+        Some(value) => short(value) + mark,
         None => "$>$ time-out".to_owned(),
     }
 }

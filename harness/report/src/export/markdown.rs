@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use longhaul_analysis::{Percentile, Summary};
 
-use crate::chart::axis::short_ms;
+use crate::chart::axis::short;
 use crate::chart::grid::NO_SUCCESS;
 use crate::chart::page;
 use crate::figures::{Basis, Row, rows};
@@ -33,7 +33,7 @@ pub fn markdown(summary: &Summary) -> String {
         for row in rows {
             let cells: Vec<String> = SHOWN.iter().map(|one| latency(row, *one)).collect();
             marked |= SHOWN.iter().any(|one| row.is_unsupported(*one));
-            let figure = |value: Option<f64>| value.map_or("–".to_owned(), short_ms);
+            let figure = |value: Option<f64>| value.map_or("–".to_owned(), short);
             let _ = writeln!(
                 text,
                 "| {} | {} | {} | {} | {} | {} |",
@@ -79,7 +79,7 @@ fn latency(row: &Row<'_>, percentile: Percentile) -> String {
         ""
     };
     match row.latency().at(percentile) {
-        Some(value) => short_ms(value) + mark,
+        Some(value) => short(value) + mark,
         None => NO_SUCCESS.replace('>', "&gt;"),
     }
 }

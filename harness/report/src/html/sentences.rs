@@ -4,7 +4,7 @@ use longhaul_analysis::Summary;
 use longhaul_analysis::latency::LatencyMs;
 use longhaul_experiment::record::{BackendKind, KindRecord};
 
-use crate::chart::axis::short_ms;
+use crate::chart::axis::short;
 use crate::chart::{Run, Shown};
 use crate::overall::{overall, percentiles};
 
@@ -71,15 +71,15 @@ fn fastest(run: &Run<'_>, word: &str, modes: &[Overall<'_>]) -> String {
         [(only, median)] => format!(
             "The median {word} of {} took {} ms {place}.",
             only.mode,
-            short_ms(*median)
+            short(*median)
         ),
         [(first, low), .., (last, high)] => format!(
             "The median {word} took {} ms in {} and {} ms in {}, {} times as long, {place}.",
-            short_ms(*low),
+            short(*low),
             first.mode,
-            short_ms(*high),
+            short(*high),
             last.mode,
-            short_ms(high / low.max(1e-6)),
+            short(high / low.max(1e-6)),
         ),
     }
 }
@@ -114,14 +114,14 @@ fn tail(run: &Run<'_>, word: &str, modes: &[Overall<'_>]) -> String {
         [] => format!("No mode has a 99th percentile below the time-out; {done}{faults}."),
         [(only, p99)] => format!(
             "At the 99th percentile it was {} ms in {}; {done}{faults}.",
-            short_ms(*p99),
+            short(*p99),
             only.mode
         ),
         [(first, low), .., (last, high)] => format!(
             "At the 99th percentile they ranged from {} ms ({}) to {} ms ({}); {done}{faults}.",
-            short_ms(*low),
+            short(*low),
             first.mode,
-            short_ms(*high),
+            short(*high),
             last.mode
         ),
     }
