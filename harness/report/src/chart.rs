@@ -197,7 +197,7 @@ fn of_run(run: &Run<'_>) -> Vec<Drawing> {
         (
             "lateness",
             "Lateness of frames and operations under load",
-            "What lies right of the dashed line would be too late for figures to be trusted.",
+            "The second filled dot, p99, must lie left of the dashed line for figures to be trusted.",
             lateness::scene,
         ),
     ];

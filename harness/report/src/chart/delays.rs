@@ -8,7 +8,7 @@ use super::page::{self, MARGIN};
 use super::plot;
 use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
-const PLOT: (f64, f64) = (760.0, 240.0);
+const PLOT: (f64, f64) = (880.0, 260.0);
 const LABEL: TextStyle = TextStyle::new(11.0).colour(Colour::GREY);
 const RADIUS: f64 = 3.6;
 

@@ -9,7 +9,7 @@ use super::{Run, Shown, regions, theme};
 use crate::overall::{overall, percentiles};
 use crate::scene::{Point, Rectangle, Scene, Stroke};
 
-const PLOT: (f64, f64) = (800.0, 340.0);
+const PLOT: (f64, f64) = (880.0, 340.0);
 
 /// Lays out the chart.
 pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {

@@ -75,6 +75,9 @@ pub fn scene(run: &Run<'_>) -> Option<Scene> {
         };
         for piece in &link.pieces {
             scene.line(piece, Stroke::solid(colour, width));
+            if link.stands_out {
+                room.note_line(piece[0], piece[piece.len() - 1]);
+            }
         }
     }
     for (place, dot) in places.iter().zip(&dots) {
@@ -159,26 +162,26 @@ fn draw_place(scene: &mut Scene, room: &mut Room, place: &Place<'_>, dot: Point)
         if (near.0 - dot.0).hypot(near.1 - dot.1) > 14.0 {
             scene.line(&[dot, near], Stroke::solid(Colour::INK, 0.7));
         }
-        halo(scene, area);
+        if room.is_crossed(&area) {
+            halo(scene, area);
+        }
         scene.text_centred((area.left, area.middle().1), place.name, NAME);
     }
 }
 
 fn label_link(scene: &mut Scene, room: &mut Room, link: &Line) {
     let size = (ROUND_TRIP.width(&link.text), ROUND_TRIP.size);
-    // The longest piece has the most room.
+    // The longer piece has more room.
     let length = |piece: &Vec<Point>| {
         let (from, to) = (piece[0], piece[piece.len() - 1]);
         (to.0 - from.0).hypot(to.1 - from.1)
     };
-    let longest = link
-        .pieces
+    let mut pieces: Vec<&Vec<Point>> = link.pieces.iter().collect();
+    pieces.sort_by(|a, b| length(b).total_cmp(&length(a)));
+    let mut ends = pieces
         .iter()
-        .max_by(|a, b| length(a).total_cmp(&length(b)));
-    let Some(piece) = longest else {
-        return;
-    };
-    if let Some(area) = room.along(piece[0], piece[piece.len() - 1], size) {
+        .map(|piece| (piece[0], piece[piece.len() - 1]));
+    if let Some(area) = ends.find_map(|(from, to)| room.along(from, to, size)) {
         halo(scene, area);
         scene.text_centred((area.left, area.middle().1), link.text.clone(), ROUND_TRIP);
     }
@@ -249,5 +252,5 @@ fn key(scene: &mut Scene, frame: Rectangle, places: &[Place<'_>]) -> f64 {
         "Round trips at the links' least delays, as far as there is room for them. Lines are \
          straight on the map, not the way of cables.{links} Coastlines: Natural Earth."
     );
-    page::paragraph(scene, (frame.left, y + 6.0), &text, SMALL)
+    page::paragraph(scene, (frame.left, y + 10.0), &text, SMALL)
 }

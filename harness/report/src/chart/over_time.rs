@@ -42,8 +42,6 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Option<Scene> {
     let title = format!("Latency of {}s over time, all client regions", shown.name());
     let top = page::heading(&mut scene, &title, run);
     let all = || modes.iter().flat_map(|(_, spans)| spans);
-    let latencies = all().flat_map(|span| [span.p50_ms, span.p90_ms, span.p99_ms]);
-    let up = AmountAxis::spanning(latencies.flatten());
     let across = AmountAxis::exactly(all().map(|span| span.end_s).fold(0.0, f64::max));
     for (place, (mode, spans)) in modes.iter().enumerate() {
         let plot = Plot {
@@ -54,7 +52,7 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Option<Scene> {
                 height: PLOT.1,
             },
             across,
-            up,
+            up: axis(spans),
             tick_size: 10.0,
         };
         let name = run.analysis.summary.modes.get(*mode);
@@ -66,13 +64,21 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Option<Scene> {
     let style = TextStyle::new(12.0).colour(Colour::GREY);
     scene.text_centred(
         (MARGIN + 6.0, (top + ABOVE + bottom - BELOW) / 2.0),
-        format!("latency, ms{}", up.scale_note()),
+        "latency, ms; each panel has its own scale",
         style.anchor(Anchor::Middle).upwards(),
     );
     let failed = all().any(|span| span.ok < span.due);
     let bottom = key(&mut scene, bottom + 4.0, all().next(), failed);
     page::footer(&mut scene, bottom, run);
     Some(scene)
+}
+
+/// A mode's own scale: what matters here is how it changes, not how modes compare.
+fn axis(spans: &[Span]) -> AmountAxis {
+    let latencies = spans
+        .iter()
+        .flat_map(|span| [span.p50_ms, span.p90_ms, span.p99_ms]);
+    AmountAxis::spanning(latencies.flatten())
 }
 
 fn panel(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), spans: &[Span]) {

@@ -70,7 +70,7 @@ pub fn scene(run: &Run<'_>) -> Option<Scene> {
             style.anchor(Anchor::End),
         );
     }
-    let bottom = top + modes.len() as f64 * ROW + 18.0;
+    let bottom = top + modes.len() as f64 * ROW + 22.0;
     let text = "Full bar: between replicas, heartbeats and what reads cause included. Pale bar \
                 after it: between clients and replicas of other regions. Traffic within a region \
                 does not count.";

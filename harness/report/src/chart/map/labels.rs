@@ -7,6 +7,7 @@ use crate::scene::{Point, Rectangle};
 pub struct Room {
     frame: Rectangle,
     taken: Vec<Rectangle>,
+    lines: Vec<(Point, Point)>,
 }
 
 impl Room {
@@ -15,6 +16,7 @@ impl Room {
         Room {
             frame,
             taken: Vec::new(),
+            lines: Vec::new(),
         }
     }
 
@@ -28,25 +30,55 @@ impl Room {
         });
     }
 
+    /// Notes a line, which texts beside points keep off where they can.
+    pub fn note_line(&mut self, from: Point, to: Point) {
+        self.lines.push((from, to));
+    }
+
     /// Takes room for a text of that width and height beside a point, as near as there is;
     /// `None` when nothing within reach is free.
     pub fn beside(&mut self, (x, y): Point, (width, height): (f64, f64)) -> Option<Rectangle> {
-        // Right and left before above and below, then all around, ever farther.
-        let directions = [0.0, 0.5, 0.75, 0.25, 0.875, 0.125, 0.625, 0.375];
-        let distances = [10.0, 18.0, 28.0, 40.0, 54.0, 70.0, 90.0, 115.0];
-        let candidates = distances.into_iter().flat_map(|distance: f64| {
-            directions.into_iter().map(move |turn: f64| {
-                let (down, across) = (turn * std::f64::consts::TAU).sin_cos();
-                let left = x + across * distance - width * (1.0 - across) / 2.0;
-                Rectangle {
-                    left,
-                    top: y + down * distance - height * (1.0 - down) / 2.0,
-                    width,
-                    height,
-                }
+        const DISTANCES: [f64; 8] = [10.0, 18.0, 28.0, 40.0, 54.0, 70.0, 90.0, 115.0];
+        // Right and left before above and below, then all around.
+        const TURNS: [f64; 8] = [0.0, 0.5, 0.75, 0.25, 0.875, 0.125, 0.625, 0.375];
+        let candidate = |distance: f64, turn: f64| {
+            let (down, across) = (turn * std::f64::consts::TAU).sin_cos();
+            Rectangle {
+                left: x + across * distance - width * (1.0 - across) / 2.0,
+                top: y + down * distance - height * (1.0 - down) / 2.0,
+                width,
+                height,
+            }
+        };
+        let candidates = || {
+            let all = DISTANCES.iter().map(|distance| (*distance, TURNS));
+            all.flat_map(|(distance, turns)| turns.map(|turn| (distance, turn)))
+        };
+        // Near by and off all lines; else the nearest that is free.
+        let near = candidates().filter(|(distance, _)| *distance <= DISTANCES[2]);
+        let near = near.map(|(distance, turn)| candidate(distance, turn));
+        let clear: Vec<Rectangle> = near.filter(|area| !self.is_crossed(area)).collect();
+        let any = candidates().map(|(distance, turn)| candidate(distance, turn));
+        let any: Vec<Rectangle> = any.collect();
+        self.first_free(clear.into_iter().chain(any))
+    }
+
+    /// Says whether a noted line runs through an area.
+    pub fn is_crossed(&self, area: &Rectangle) -> bool {
+        let inside = |(x, y): Point| {
+            (area.left..=area.right()).contains(&x) && (area.top..=area.bottom()).contains(&y)
+        };
+        self.lines.iter().any(|(from, to)| {
+            // Points along the line at most 4 pixels apart: less than a text is high.
+            let steps = ((to.0 - from.0).hypot(to.1 - from.1) / 4.0).ceil().max(1.0) as u32;
+            (0..=steps).any(|step| {
+                let share = f64::from(step) / f64::from(steps);
+                inside((
+                    from.0 + (to.0 - from.0) * share,
+                    from.1 + (to.1 - from.1) * share,
+                ))
             })
-        });
-        self.first_free(candidates)
+        })
     }
 
     /// Takes room for a text along a line, near its middle before its ends.
