@@ -29,8 +29,8 @@ use longhaul_experiment::{OperationKind, RunRecord};
 
 pub use throughput::{ThroughputPoint, throughput};
 
-use crate::render;
 use crate::scene::Scene;
+use crate::{parallel, render};
 
 /// A run and how its charts are drawn.
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +135,7 @@ impl Shown {
 /// latency by percentile over all clients, the same per client region, the grid of medians, the
 /// distribution and latency over time; then WAN traffic, the map, and how exact the emulation was.
 ///
-/// It takes about a tenth of a second per chart, most of it for the PNG.
+/// It takes about a tenth of a second per chart and processor, most of it for the PNG.
 pub fn charts(record: &RunRecord, analysis: &Analysis) -> Vec<Chart> {
     let run = Run {
         record,
@@ -143,7 +143,7 @@ pub fn charts(record: &RunRecord, analysis: &Analysis) -> Vec<Chart> {
         surroundings: Surroundings::Drawn,
     };
     let drawings = drawings(&run);
-    drawings.iter().map(Drawing::finish).collect()
+    parallel::map(&drawings, Drawing::finish)
 }
 
 impl Drawing {
@@ -283,6 +283,18 @@ mod tests {
         (record, analysis)
     }
 
+    /// The same run with all that charts can show: places, probes, lateness, interval logs.
+    fn repeated(
+        (record, analysis): &(RunRecord, Analysis),
+        modes: usize,
+        regions: usize,
+    ) -> (RunRecord, Analysis) {
+        let record = synthetic::repeated_record(record, modes, regions);
+        let mut analysis = synthetic::repeated(analysis.clone(), modes, regions);
+        synthetic::add_accuracy(&mut analysis, &record);
+        (record, analysis)
+    }
+
     fn drawn(record: &RunRecord, analysis: &Analysis) -> Vec<(String, Scene)> {
         let run = Run {
             record,
@@ -329,12 +341,17 @@ mod tests {
 
     #[test]
     fn no_text_is_cut_off_or_overlaps_from_one_mode_and_region_to_twelve_and_nineteen() {
-        for failures in [0, 300] {
-            let (record, analysis) = analysed(Shape { failures, ..SHAPE });
-            for (modes, regions) in [(1, 1), (2, 4), (3, 5), (5, 9), (12, 19)] {
-                let record = synthetic::repeated_record(&record, modes, regions);
-                let analysis = synthetic::repeated(analysis.clone(), modes, regions);
-                check(&drawn(&record, &analysis));
+        let sizes: [(u64, &[(usize, usize)]); 2] = [
+            (0, &[(1, 1), (2, 4), (3, 5), (5, 9), (12, 19)]),
+            (300, &[(3, 5)]),
+        ];
+        for (failures, sizes) in sizes {
+            let run = analysed(Shape { failures, ..SHAPE });
+            for (modes, regions) in sizes {
+                let (record, analysis) = repeated(&run, *modes, *regions);
+                let scenes = drawn(&record, &analysis);
+                assert_eq!(scenes.len(), if *regions > 1 { 9 } else { 8 });
+                check(&scenes);
             }
         }
     }
@@ -351,20 +368,24 @@ mod tests {
             [
                 "write-latency-by-percentile",
                 "write-latency-by-region",
-                "write-latency-grid"
+                "write-latency-grid",
+                "write-latency-distribution",
+                "wan-per-write",
             ]
         );
-        for (name, scene) in &scenes {
+        for (name, scene) in &scenes[..4] {
             let texts: Vec<&str> = scene.texts().iter().map(|(text, _)| *text).collect();
             let says = |part: &str| texts.iter().any(|text| text.contains(part));
             for part in ["quorum:raft", "leader-follower:async", "seed 1", "91% busy"] {
                 assert!(says(part), "{name} does not say '{part}'");
             }
             assert!(says("ms"), "{name} has no unit");
-            if name != "write-latency-by-percentile" {
+            if !["write-latency-by-percentile", "write-latency-distribution"]
+                .contains(&name.as_str())
+            {
                 assert!(says("us-west-2"), "{name} does not name the region");
             }
-            if name != "write-latency-grid" {
+            if !["write-latency-grid", "write-latency-distribution"].contains(&name.as_str()) {
                 assert!(says("p99") && says("p50"), "{name} has no percentiles");
             }
         }
@@ -378,8 +399,9 @@ mod tests {
         };
         let (record, analysis) = analysed(shape);
         let scenes = drawn(&record, &analysis);
-        assert_eq!(scenes.len(), 6);
-        assert!(scenes[3].0.starts_with("read-"));
+        // Percentiles, regions, grid and distribution of either, and the traffic.
+        assert_eq!(scenes.len(), 9);
+        assert!(scenes[4].0.starts_with("read-"));
     }
 
     #[test]
@@ -396,6 +418,26 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_of_one_to_twelve_modes_is_drawn_without_overlaps() {
+        let point = |mode: usize, step: u32| ThroughputPoint {
+            mode: format!("mode:number-{mode}"),
+            offered_ops: f64::from(step) * 500.0,
+            goodput_ops: f64::from(step.min(6)) * 500.0,
+            p50_ms: (step < 8).then_some(40.0 + mode as f64),
+            p99_ms: (step < 7).then(|| 45.0 + f64::from(step * step) + mode as f64),
+            machine_bound: step == 6,
+        };
+        for modes in [1, 2, 12] {
+            let points: Vec<ThroughputPoint> = (0..modes)
+                .flat_map(|mode| (1..9).map(move |step| point(mode, step)))
+                .collect();
+            let drawing = throughput(&points, "aws-5 · simulated · seed 1");
+            check(&[(drawing.name, drawing.scene)]);
+        }
+        check(&[("empty".to_owned(), throughput(&[], "").scene)]);
+    }
+
+    #[test]
     fn charts_come_as_svg_with_a_view_box_and_as_png() {
         let (record, mut analysis) = analysed(Shape {
             modes: 1,
@@ -403,7 +445,13 @@ mod tests {
             ..SHAPE
         });
         analysis.curves.modes[0].mode = "a<b>&c".to_owned();
-        for chart in charts(&record, &analysis) {
+        let run = Run {
+            record: &record,
+            analysis: &analysis,
+            surroundings: Surroundings::Drawn,
+        };
+        for drawing in &drawings(&run)[..1] {
+            let chart = drawing.finish();
             assert!(chart.svg.starts_with("<svg width="), "{}", chart.name);
             assert!(chart.svg.contains("viewBox=\"0 0 "));
             assert!(!chart.svg.contains("NaN") && !chart.svg.contains("a<b>"));

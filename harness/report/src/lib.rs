@@ -16,6 +16,7 @@ pub mod font;
 pub mod html;
 pub mod matrix;
 pub mod overall;
+mod parallel;
 pub mod render;
 pub mod scene;
 pub mod space_time;

@@ -7,6 +7,7 @@ use super::page::{self, MARGIN};
 use super::plot::Plot;
 use super::theme::{self, Tone};
 use super::{Run, Shown};
+use crate::parallel;
 use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
 use seconds::{Span, spans};
@@ -23,11 +24,9 @@ const SPANS_MAX: usize = 120;
 
 /// Lays out the chart; `None` where the record has no interval logs.
 pub fn scene(run: &Run<'_>, shown: Shown) -> Option<Scene> {
-    let modes: Vec<(usize, Vec<Span>)> = run
-        .record
-        .modes
-        .iter()
-        .map(|mode| spans(mode, shown, SPANS_MAX))
+    let spans_of_modes = parallel::map(&run.record.modes, |mode| spans(mode, shown, SPANS_MAX));
+    let modes: Vec<(usize, Vec<Span>)> = spans_of_modes
+        .into_iter()
         .enumerate()
         .filter(|(_, spans)| !spans.is_empty())
         .collect();
@@ -64,7 +63,7 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Option<Scene> {
     let style = TextStyle::new(12.0).colour(Colour::GREY);
     scene.text_centred(
         (MARGIN + 6.0, (top + ABOVE + bottom - BELOW) / 2.0),
-        "latency, ms; each panel has its own scale",
+        "latency, ms",
         style.anchor(Anchor::Middle).upwards(),
     );
     let failed = all().any(|span| span.ok < span.due);
@@ -175,7 +174,8 @@ fn key(scene: &mut Scene, top: f64, span: Option<&Span>, failed: bool) -> f64 {
     };
     let text = format!(
         "Seconds after the start of the measured window. Line: p50 of all operations due in each \
-         {each}; darker band: up to p90; lighter band: up to p99.{lost}"
+         {each}; darker band: up to p90; lighter band: up to p99. Each panel has \
+         its own scale.{lost}"
     );
     page::paragraph(scene, (MARGIN, top), &text, SMALL)
 }

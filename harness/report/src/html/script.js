@@ -99,6 +99,9 @@
     one.addEventListener("click", () => download(one.dataset.download));
   }
 
+  // #light and #dark set the theme of a page opened so, for pictures of it.
+  if (location.hash === "#light" || location.hash === "#dark") root.dataset.theme = location.hash.slice(1);
+
   // With #selftest the page tries its own controls and states what failed.
   if (location.hash !== "#selftest") return;
   const failures = [];
