@@ -24,6 +24,9 @@ pub use sentences::sentences;
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
+/// Reasons and warnings that are shown at once; more are a click away, and on paper.
+const REASONS_SHOWN: usize = 3;
+
 /// What the page may do: its own styles and scripts, nothing from anywhere else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                       img-src data:; base-uri 'none'; form-action 'none'";
@@ -110,19 +113,30 @@ fn warnings(summary: &Summary) -> Markup {
         mode.warnings.iter().map(named).collect()
     };
     let of_modes: Vec<(String, String)> = summary.modes.iter().flat_map(warnings).collect();
+    let reasons = &summary.unpublishable_because;
+    let (first, further) = reasons.split_at(reasons.len().min(REASONS_SHOWN));
     markup! {
-        @if !summary.unpublishable_because.is_empty() {
+        @if !reasons.is_empty() {
             div.alarm role="alert" {
                 strong { "Not for publication" }
-                ul { @for reason in &summary.unpublishable_because { li { (reason) } } }
+                ul { @for reason in first { li { (reason) } } }
+                @if !further.is_empty() {
+                    details {
+                        summary { (further.len()) " more reasons" }
+                        ul { @for reason in further { li { (reason) } } }
+                    }
+                }
             }
         }
         @if !summary.warnings.is_empty() || !of_modes.is_empty() {
             div.warnings role="note" {
                 strong { "Warnings" }
-                ul {
-                    @for warning in &summary.warnings { li { (warning) } }
-                    @for (mode, warning) in &of_modes { li { b { (mode) } ": " (warning) } }
+                ul { @for warning in &summary.warnings { li { (warning) } } }
+                @if !of_modes.is_empty() {
+                    details open[of_modes.len() <= REASONS_SHOWN] {
+                        summary { (of_modes.len()) " about single modes" }
+                        ul { @for (mode, warning) in &of_modes { li { b { (mode) } ": " (warning) } } }
+                    }
                 }
             }
         }

@@ -82,12 +82,10 @@ fn axis(spans: &[Span]) -> AmountAxis {
 
 fn panel(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), spans: &[Span]) {
     plot.axes(scene, " s");
-    band(scene, plot, spans, Tone::Veil, mode, |span| {
-        Some((span.p50_ms?, span.p99_ms?))
-    });
-    band(scene, plot, spans, Tone::Band, mode, |span| {
-        Some((span.p50_ms?, span.p90_ms?))
-    });
+    let outer = runs(spans, |span| Some((span.p50_ms?, span.p99_ms?)));
+    band(scene, plot, &outer, theme::toned(mode, Tone::Veil));
+    let inner = runs(spans, |span| Some((span.p50_ms?, span.p90_ms?)));
+    band(scene, plot, &inner, theme::toned(mode, Tone::Band));
     for run in runs(spans, |span| span.p50_ms) {
         let points: Vec<Point> = run
             .iter()
@@ -124,8 +122,8 @@ fn panel(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), spans: &[S
     scene.text_centred((marker.0 + 11.0, marker.1), name, style);
 }
 
-/// Splits spans where a value is missing.
-fn runs<T>(spans: &[Span], value: impl Fn(&Span) -> Option<T>) -> Vec<Vec<(&Span, T)>> {
+/// Returns the stretches of spans that have a value.
+fn runs<T>(spans: &[Span], value: impl Fn(&Span) -> Option<T>) -> Vec<Stretch<'_, T>> {
     let mut runs = vec![Vec::new()];
     for span in spans {
         match (value(span), runs.last_mut()) {
@@ -137,15 +135,12 @@ fn runs<T>(spans: &[Span], value: impl Fn(&Span) -> Option<T>) -> Vec<Vec<(&Span
     runs
 }
 
-fn band(
-    scene: &mut Scene,
-    plot: &Plot,
-    spans: &[Span],
-    tone: Tone,
-    mode: usize,
-    limits: impl Fn(&Span) -> Option<(f64, f64)>,
-) {
-    for run in runs(spans, limits) {
+/// Spans next to each other, each with what holds in it.
+type Stretch<'a, T> = Vec<(&'a Span, T)>;
+
+/// Fills the area between the limits of every stretch.
+fn band(scene: &mut Scene, plot: &Plot, stretches: &[Stretch<'_, (f64, f64)>], fill: Colour) {
+    for run in stretches {
         let lower = run.iter().flat_map(|(span, (low, _))| {
             [plot.place(span.start_s, *low), plot.place(span.end_s, *low)]
         });
@@ -155,7 +150,7 @@ fn band(
                 plot.place(span.start_s, *high),
             ]
         });
-        scene.polygon(lower.chain(upper).collect(), theme::toned(mode, tone));
+        scene.polygon(lower.chain(upper).collect(), fill);
     }
 }
 
@@ -174,7 +169,7 @@ fn key(scene: &mut Scene, top: f64, span: Option<&Span>, failed: bool) -> f64 {
     };
     let text = format!(
         "Seconds after the start of the measured window. Line: p50 of all operations due in each \
-         {each}; darker band: up to p90; lighter band: up to p99. Each panel has \
+         {each}; inner band: up to p90; outer band: up to p99. Each panel has \
          its own scale.{lost}"
     );
     page::paragraph(scene, (MARGIN, top), &text, SMALL)

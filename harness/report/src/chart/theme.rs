@@ -113,15 +113,16 @@ pub fn dark(light: Colour) -> Colour {
 /// Draws the marker of the mode with that number, so that black and white tells modes apart.
 /// There are six shapes, filled for the first six modes and hollow for the next.
 pub fn marker(scene: &mut Scene, mode: usize, at: Point, radius: f64) {
+    let hollow = !(mode / 6).is_multiple_of(2);
+    shaped(scene, (mode, hollow), at, radius);
+}
+
+/// Draws a mode's shape, hollow or filled, where that says something else than the mode.
+pub fn shaped(scene: &mut Scene, (mode, hollow): (usize, bool), at: Point, radius: f64) {
     let outline = outline(mode % 6, at, radius);
-    let ring = outline.clone();
-    let fill = if (mode / 6).is_multiple_of(2) {
-        colour(mode)
-    } else {
-        Colour::WHITE
-    };
+    let closed: Vec<Point> = outline.iter().chain(&outline[..1]).copied().collect();
+    let fill = if hollow { Colour::WHITE } else { colour(mode) };
     scene.polygon(outline, fill);
-    let closed: Vec<Point> = ring.iter().chain(&ring[..1]).copied().collect();
     scene.line(&closed, Stroke::solid(colour(mode), 1.4));
 }
 

@@ -120,8 +120,7 @@ fn line(scene: &mut Scene, plot: &Plot, mode: usize, points: &[&ThroughputPoint]
                 let corners = [(0.0, -3.0), (4.5, 6.0), (-4.5, 6.0)];
                 scene.polygon(corners.map(|(x, y)| (at.0 + x, at.1 + y)).to_vec(), colour);
             }
-            (Some(_), true) => theme::dot_of(scene, at, 4.2, (Colour::WHITE, colour)),
-            (Some(_), false) => theme::dot_of(scene, at, 4.2, (colour, colour)),
+            (Some(_), hollow) => theme::shaped(scene, (mode, hollow), at, 4.2),
         }
         scene.mark_point(at, describe(point));
     }
@@ -142,9 +141,10 @@ fn end_labels(scene: &mut Scene, plot: &Plot, lines: &[(&str, Vec<&ThroughputPoi
     {
         let lead = Stroke::solid(theme::toned(number, Tone::Pale), 0.8);
         scene.line(
-            &[*end, (frame.right() + 8.0, height), (x - 6.0, height)],
+            &[*end, (frame.right() + 8.0, height), (x - 16.0, height)],
             lead,
         );
+        theme::shaped(scene, (number, false), (x - 9.0, height), 3.8);
         let style = LABEL.colour(theme::toned(number, Tone::Text));
         scene.text_centred((x, height), *name, style);
     }

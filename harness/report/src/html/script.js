@@ -81,6 +81,9 @@
   filter.closest("p").hidden = false;
   filter.addEventListener("input", applyFilter);
 
+  // Paper has no clicks: what is folded away is opened for it.
+  addEventListener("beforeprint", () => { for (const one of all("details")) one.open = true; });
+
   // Downloads: the data lies in this page.
   const download = (kind) => {
     const text = document.getElementById(kind === "figures" ? "figures-csv" : kind).textContent;

@@ -129,7 +129,11 @@ fn tail(run: &Run<'_>, word: &str, modes: &[Overall<'_>]) -> String {
 
 fn trust(summary: &Summary) -> String {
     if let Some(reason) = summary.unpublishable_because.first() {
-        return format!("These figures are not fit for publication: {reason}.");
+        let further = match summary.unpublishable_because.len() - 1 {
+            0 => String::new(),
+            further => format!(", and {}", counted(further, "further reason")),
+        };
+        return format!("These figures are not fit for publication: {reason}{further}.");
     }
     match summary.backend {
         BackendKind::Sim => "The run was in virtual time, where delays are exact and no machine \
