@@ -282,6 +282,25 @@ pub struct ReportArguments {
     /// Print `summary.json` alone on standard output, and draw nothing.
     #[arg(long)]
     pub json: bool,
+    /// Print all figures in a form for other tools, and draw nothing; `percentiles` writes one
+    /// file a mode and client region into the folder instead.
+    #[arg(long, value_enum, conflicts_with = "json")]
+    pub export: Option<ExportFormat>,
+}
+
+/// A form of a run's figures for other tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Tidy CSV, one row a figure.
+    Csv,
+    /// Markdown tables.
+    Markdown,
+    /// LaTeX tables for booktabs.
+    Latex,
+    /// OpenMetrics text for Prometheus.
+    Openmetrics,
+    /// HdrHistogram's percentile text, for its plotter.
+    Percentiles,
 }
 
 /// What can be done with profiles.

@@ -8,11 +8,11 @@ use longhaul_analysis::{Analysis, analyse};
 use longhaul_experiment::random::Stream;
 use longhaul_experiment::record::RunDirectory;
 use longhaul_experiment::{LinkId, RunRecord};
-use longhaul_report::{TableOptions, charts, table};
+use longhaul_report::{TableOptions, charts, export, html, table};
 use longhaul_wan::marginal::QuantileTable;
 use rand::Rng as _;
 
-use crate::arguments::ReportArguments;
+use crate::arguments::{ExportFormat, ReportArguments};
 use crate::output::{CommandError, print, takes_colours, width};
 
 /// Draws of the message pattern beside the floor, for each mode and client region.
@@ -21,12 +21,18 @@ const MODEL_SAMPLES: u64 = 20_000;
 /// Draws a run's table and charts again.
 pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, CommandError> {
     let directory = RunDirectory::open(&arguments.directory)?;
-    let analysis = analysed(&directory.read_record()?);
-    if arguments.json {
-        print(&summary_json(&analysis)?)?;
-    } else {
-        print(&write_report(&directory, &analysis)?)?;
-    }
+    let record = directory.read_record()?;
+    let analysis = analysed(&record);
+    let text = match arguments.export {
+        _ if arguments.json => summary_json(&analysis)?,
+        None => write_report(&directory, &record, &analysis)?,
+        Some(ExportFormat::Csv) => export::csv(&analysis.summary),
+        Some(ExportFormat::Markdown) => export::markdown(&analysis.summary),
+        Some(ExportFormat::Latex) => export::latex(&analysis.summary),
+        Some(ExportFormat::Openmetrics) => export::openmetrics(&analysis.summary),
+        Some(ExportFormat::Percentiles) => write_percentiles(&directory, &record)?,
+    };
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -68,9 +74,23 @@ pub(crate) fn summary_json(analysis: &Analysis) -> Result<String, CommandError> 
     Ok(json)
 }
 
-/// Writes summary, table and charts into a run's folder; returns the table for the terminal.
+/// Writes one percentile text a mode and client region into a run's folder; returns their paths.
+fn write_percentiles(directory: &RunDirectory, record: &RunRecord) -> Result<String, CommandError> {
+    let mut paths = String::new();
+    for file in export::percentiles(record) {
+        let name = format!("{}.percentiles.txt", file.name);
+        directory.write_file(&name, file.text.as_bytes())?;
+        paths.push_str(&directory.path().join(name).display().to_string());
+        paths.push('\n');
+    }
+    Ok(paths)
+}
+
+/// Writes summary, table, charts and the HTML report into a run's folder; returns the table for
+/// the terminal.
 pub(crate) fn write_report(
     directory: &RunDirectory,
+    record: &RunRecord,
     analysis: &Analysis,
 ) -> Result<String, CommandError> {
     directory.write_file("summary.json", summary_json(analysis)?.as_bytes())?;
@@ -80,7 +100,8 @@ pub(crate) fn write_report(
         ..TableOptions::default()
     };
     directory.write_file("table.txt", table(analysis, &plain).as_bytes())?;
-    for chart in charts(analysis) {
+    directory.write_file("report.html", html(record, analysis).as_bytes())?;
+    for chart in charts(record, analysis) {
         directory.write_file(&format!("{}.svg", chart.name), chart.svg.as_bytes())?;
         directory.write_file(&format!("{}.png", chart.name), &chart.png)?;
     }

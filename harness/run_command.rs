@@ -107,14 +107,14 @@ fn leave(
     directory.write_interval_logs(&record)?;
     directory.write_history(&record)?;
     let analysis = analysed(&record);
-    let table = write_report(directory, &analysis)?;
+    let table = write_report(directory, &record, &analysis)?;
     if arguments.json {
         print(&summary_json(&analysis)?)?;
     } else {
         print(&table)?;
     }
     note(&format!(
-        "\nrecord, charts and summary: {}\n",
+        "\nrecord, report.html, charts and summary: {}\n",
         directory.path().display()
     ));
     if !record.complete {

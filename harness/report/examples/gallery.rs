@@ -1,13 +1,16 @@
-//! Draws the charts of made-up runs of several sizes into a folder, to be looked at.
+//! Draws the charts and pages of made-up runs of several sizes into a folder, to be looked at.
 //!
 //! `cargo run -p longhaul-report --example gallery -- FOLDER`
 
 #[path = "../src/synthetic.rs"]
 mod synthetic;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use longhaul_report::{TableOptions, charts, table};
+use longhaul_analysis::Analysis;
+use longhaul_experiment::RunRecord;
+use longhaul_report::chart::{ThroughputPoint, throughput};
+use longhaul_report::{TableOptions, charts, html, table};
 use synthetic::Shape;
 
 fn main() -> std::io::Result<()> {
@@ -41,17 +44,51 @@ fn main() -> std::io::Result<()> {
                 profile.link(link).one_way.mul_f64(1.0 + 0.1 * position)
             });
         }
-        let many = (name == "failures").then(|| synthetic::repeated(analysis.clone(), 12, 19));
-        for chart in many.iter().flat_map(charts) {
-            std::fs::write(folder.join(format!("many-{}.png", chart.name)), chart.png)?;
-        }
-        for chart in charts(&analysis) {
-            let stem = format!("{name}-{}", chart.name);
-            std::fs::write(folder.join(format!("{stem}.svg")), chart.svg)?;
-            std::fs::write(folder.join(format!("{stem}.png")), chart.png)?;
+        draw(&folder, name, &record, &analysis)?;
+        if name == "failures" {
+            let record = synthetic::repeated_record(&record, 12, 19);
+            let mut many = synthetic::repeated(analysis.clone(), 12, 19);
+            synthetic::add_accuracy(&mut many, &record);
+            draw(&folder, "many", &record, &many)?;
         }
         println!("== {name}");
         print!("{}", table(&analysis, &TableOptions::default()));
     }
-    Ok(())
+    let sweep = throughput(&sweep(), "made up").finish();
+    std::fs::write(folder.join(format!("{}.png", sweep.name)), sweep.png)
+}
+
+fn draw(folder: &Path, name: &str, record: &RunRecord, analysis: &Analysis) -> std::io::Result<()> {
+    for chart in charts(record, analysis) {
+        let stem = format!("{name}-{}", chart.name);
+        std::fs::write(folder.join(format!("{stem}.svg")), chart.svg)?;
+        std::fs::write(folder.join(format!("{stem}.png")), chart.png)?;
+    }
+    std::fs::write(folder.join(format!("{name}.html")), html(record, analysis))
+}
+
+/// Three modes that saturate one after another, one of them with the machine.
+fn sweep() -> Vec<ThroughputPoint> {
+    let limits = [
+        ("quorum:raft", 3000.0, 140.0),
+        ("leader-follower:async", 4200.0, 71.0),
+        ("eventual:lww", 5200.0, 0.4),
+    ];
+    let mut points = Vec::new();
+    for (mode, limit, base_ms) in limits {
+        for step in 1..12u32 {
+            let offered_ops = 500.0 * f64::from(step);
+            let load = (offered_ops / limit).min(0.98);
+            let p50_ms = base_ms + 0.4 / (1.0 - load);
+            points.push(ThroughputPoint {
+                mode: mode.to_owned(),
+                offered_ops,
+                goodput_ops: offered_ops.min(limit),
+                p50_ms: Some(p50_ms),
+                p99_ms: (offered_ops < 1.3 * limit).then_some(1.2 * p50_ms + 2.0 / (1.0 - load)),
+                machine_bound: offered_ops > 4400.0,
+            });
+        }
+    }
+    points
 }

@@ -1,23 +1,69 @@
 //! Charts of an analysis.
 //!
 //! [`percentile`] draws latency by percentile for all clients together, [`regions`] the same for
-//! each client region, [`grid`] the medians of each mode and region; [`axis`], [`theme`] and
-//! [`page`] are what they share.
+//! each client region, [`grid`] the medians of each mode and region, [`distribution`] the share
+//! done within a time, [`over_time`] every second; [`wan`] what a write sends, [`map`] where the
+//! regions are, [`delays`] and [`lateness`] how exact the emulation was; [`throughput`] the points
+//! of a sweep. [`axis`], [`plot`], [`panel`], [`theme`] and [`page`] are what they share.
 
 pub mod axis;
+pub mod delays;
+pub mod distribution;
 pub mod grid;
+pub mod lateness;
+pub mod map;
+pub mod over_time;
 pub mod page;
 pub mod panel;
 pub mod percentile;
+pub mod plot;
 pub mod regions;
 pub mod theme;
+pub mod throughput;
+pub mod wan;
 
 use longhaul_analysis::{
     Analysis, Curve, ModeCurves, OperationSummary, RegionCurves, RegionSummary,
 };
+use longhaul_experiment::{OperationKind, RunRecord};
 
-use crate::render;
+pub use throughput::{ThroughputPoint, throughput};
+
 use crate::scene::Scene;
+use crate::{parallel, render};
+
+/// A run and how its charts are drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// What the run left behind.
+    pub record: &'a RunRecord,
+    /// What analysis made of it.
+    pub analysis: &'a Analysis,
+    /// What stands around each chart.
+    pub surroundings: Surroundings,
+}
+
+/// Where title, what was run and the line that makes it repeatable stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surroundings {
+    /// In the chart, which can then stand alone.
+    Drawn,
+    /// Around the chart: on a page or in a caption.
+    Elsewhere,
+}
+
+/// A laid-out chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawing {
+    /// Its name, fit for a file name without extension.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// How to read it, in one sentence.
+    pub reading: &'static str,
+    /// What is drawn.
+    pub scene: Scene,
+}
 
 /// A finished chart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +91,14 @@ impl Shown {
         match self {
             Shown::Writes => "write",
             Shown::Reads => "read",
+        }
+    }
+
+    /// Says whether a kind of operation is among them.
+    pub const fn includes(self, kind: OperationKind) -> bool {
+        match self {
+            Shown::Writes => kind.is_write(),
+            Shown::Reads => !kind.is_write(),
         }
     }
 
@@ -77,39 +131,136 @@ impl Shown {
     }
 }
 
-/// Draws all charts of an analysis: for writes, and for reads where there were any, latency by
-/// percentile over all clients, the same per client region, and the grid of medians.
+/// Draws all charts of a run, each to stand alone: for writes, and for reads where there were any,
+/// latency by percentile over all clients, the same per client region, the grid of medians, the
+/// distribution and latency over time; then WAN traffic, the map, and how exact the emulation was.
 ///
-/// It takes about a tenth of a second per chart, most of it for the PNG.
-pub fn charts(analysis: &Analysis) -> Vec<Chart> {
-    let finish = |(name, scene): (String, Scene)| Chart {
-        name,
-        svg: render::svg(&scene),
-        png: render::png(&scene),
+/// It takes about a tenth of a second per chart and processor, most of it for the PNG.
+pub fn charts(record: &RunRecord, analysis: &Analysis) -> Vec<Chart> {
+    let run = Run {
+        record,
+        analysis,
+        surroundings: Surroundings::Drawn,
     };
-    scenes(analysis).into_iter().map(finish).collect()
+    let drawings = drawings(&run);
+    parallel::map(&drawings, Drawing::finish)
 }
 
-/// Lays out all charts of an analysis, by name.
-pub fn scenes(analysis: &Analysis) -> Vec<(String, Scene)> {
-    let mut scenes = Vec::new();
-    for shown in [Shown::Writes, Shown::Reads] {
-        let modes = &analysis.curves.modes;
-        if !modes.iter().any(|mode| shown.of_mode(mode).is_some()) {
-            continue;
+impl Drawing {
+    /// Renders it as SVG and PNG.
+    pub fn finish(&self) -> Chart {
+        Chart {
+            name: self.name.clone(),
+            svg: render::svg(&self.scene),
+            png: render::png(&self.scene),
         }
-        let name = shown.name();
-        scenes.push((
-            format!("{name}-latency-by-percentile"),
-            percentile::scene(analysis, shown),
-        ));
-        scenes.push((
-            format!("{name}-latency-by-region"),
-            regions::scene(analysis, shown),
-        ));
-        scenes.push((format!("{name}-latency-grid"), grid::scene(analysis, shown)));
     }
-    scenes
+}
+
+/// Lays out all charts of a run; those that it has no figures for are left out.
+pub fn drawings(run: &Run<'_>) -> Vec<Drawing> {
+    let mut drawings = Vec::new();
+    for shown in [Shown::Writes, Shown::Reads] {
+        let modes = &run.analysis.curves.modes;
+        if modes.iter().any(|mode| shown.of_mode(mode).is_some()) {
+            drawings.extend(of_operations(run, shown));
+        }
+    }
+    drawings.extend(of_run(run));
+    drawings
+}
+
+/// The charts that are not about the latency of operations.
+fn of_run(run: &Run<'_>) -> Vec<Drawing> {
+    type Layout = fn(&Run<'_>) -> Option<Scene>;
+    let layouts: [(&str, &str, &'static str, Layout); 4] = [
+        (
+            "wan-per-write",
+            "Messages and bytes between regions per write",
+            "Longer bars cost more traffic between regions for one write, whatever its latency.",
+            wan::scene,
+        ),
+        (
+            "map",
+            "Regions and round trips between them",
+            "The numbers are round trips in milliseconds: no write that waits for a far region \
+             can be faster than the way there and back.",
+            map::scene,
+        ),
+        (
+            "link-delays",
+            "Achieved less asked delay of each link, before load",
+            "Each dot is a probed link: the farther from 0, the less exactly this machine \
+             emulated its delay.",
+            delays::scene,
+        ),
+        (
+            "lateness",
+            "Lateness of frames and operations under load",
+            "The second filled dot, p99, must lie left of the dashed line for figures to be trusted.",
+            lateness::scene,
+        ),
+    ];
+    let drawing = |(name, title, reading, layout): (&str, &str, &'static str, Layout)| {
+        Some(Drawing {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            reading,
+            scene: layout(run)?,
+        })
+    };
+    layouts.into_iter().filter_map(drawing).collect()
+}
+
+fn of_operations(run: &Run<'_>, shown: Shown) -> Vec<Drawing> {
+    let word = shown.name();
+    let drawing = |name: &str, title: String, reading, scene| Drawing {
+        name: format!("{word}-{name}"),
+        title,
+        reading,
+        scene,
+    };
+    let mut drawings = vec![
+        drawing(
+            "latency-by-percentile",
+            format!("Latency of {word}s by percentile"),
+            "A point at p99 and 200 ms says that 99 of 100 operations took 200 ms or less; \
+             each step to the right has ten times fewer operations beyond it, and dotted lines \
+             are the least that distance allows.",
+            percentile::scene(run, shown),
+        ),
+        drawing(
+            "latency-by-region",
+            format!("Latency of {word}s by percentile and client region"),
+            "The same for the clients of each region alone, all on the same axes: compare \
+             panels to see who pays for the distance.",
+            regions::scene(run, shown),
+        ),
+        drawing(
+            "latency-grid",
+            format!("Median latency of {word}s by mode and client region"),
+            "Each cell holds the median of a mode's clients in one region, with the 99th \
+             percentile below it; darker is slower.",
+            grid::scene(run, shown),
+        ),
+        drawing(
+            "latency-distribution",
+            format!("Distribution of latency of {word}s"),
+            "A point at 200 ms and 90% says that 90 of 100 operations took 200 ms or less; a steep \
+             line means that most took the same time, a step is another client region.",
+            distribution::scene(run, shown),
+        ),
+    ];
+    drawings.extend(over_time::scene(run, shown).map(|scene| {
+        drawing(
+            "latency-over-time",
+            format!("Latency of {word}s over time"),
+            "A level line and narrow bands mean a run that had settled; what breaks or recovers \
+             shows as a step, and bands that widen are a tail that grows.",
+            scene,
+        )
+    }));
+    drawings
 }
 
 #[cfg(test)]
@@ -126,8 +277,32 @@ mod tests {
         failures: 0,
     };
 
-    fn analysed(shape: Shape) -> Analysis {
-        longhaul_analysis::analyse(&synthetic::record(shape))
+    fn analysed(shape: Shape) -> (RunRecord, Analysis) {
+        let record = synthetic::record(shape);
+        let analysis = longhaul_analysis::analyse(&record);
+        (record, analysis)
+    }
+
+    /// The same run with all that charts can show: places, probes, lateness, interval logs.
+    fn repeated(
+        (record, analysis): &(RunRecord, Analysis),
+        modes: usize,
+        regions: usize,
+    ) -> (RunRecord, Analysis) {
+        let record = synthetic::repeated_record(record, modes, regions);
+        let mut analysis = synthetic::repeated(analysis.clone(), modes, regions);
+        synthetic::add_accuracy(&mut analysis, &record);
+        (record, analysis)
+    }
+
+    fn drawn(record: &RunRecord, analysis: &Analysis) -> Vec<(String, Scene)> {
+        let run = Run {
+            record,
+            analysis,
+            surroundings: Surroundings::Drawn,
+        };
+        let named = |drawing: Drawing| (drawing.name, drawing.scene);
+        drawings(&run).into_iter().map(named).collect()
     }
 
     /// Checks that no text leaves the page or touches another, and that all points are numbers.
@@ -166,23 +341,26 @@ mod tests {
 
     #[test]
     fn no_text_is_cut_off_or_overlaps_from_one_mode_and_region_to_twelve_and_nineteen() {
-        for failures in [0, 300] {
-            let analysis = analysed(Shape { failures, ..SHAPE });
-            for (modes, regions) in [(1, 1), (2, 4), (3, 5), (5, 9), (12, 19)] {
-                check(&scenes(&synthetic::repeated(
-                    analysis.clone(),
-                    modes,
-                    regions,
-                )));
+        let sizes: [(u64, &[(usize, usize)]); 2] = [
+            (0, &[(1, 1), (2, 4), (3, 5), (5, 9), (12, 19)]),
+            (300, &[(3, 5)]),
+        ];
+        for (failures, sizes) in sizes {
+            let run = analysed(Shape { failures, ..SHAPE });
+            for (modes, regions) in sizes {
+                let (record, analysis) = repeated(&run, *modes, *regions);
+                let scenes = drawn(&record, &analysis);
+                assert_eq!(scenes.len(), if *regions > 1 { 9 } else { 8 });
+                check(&scenes);
             }
         }
     }
 
     #[test]
     fn every_mode_and_region_is_named_and_doubts_are_shown() {
-        let mut analysis = analysed(SHAPE);
+        let (record, mut analysis) = analysed(SHAPE);
         analysis.summary.unpublishable_because = vec!["the machine was 91% busy".to_owned()];
-        let scenes = scenes(&analysis);
+        let scenes = drawn(&record, &analysis);
         check(&scenes);
         let names: Vec<&str> = scenes.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
@@ -190,20 +368,24 @@ mod tests {
             [
                 "write-latency-by-percentile",
                 "write-latency-by-region",
-                "write-latency-grid"
+                "write-latency-grid",
+                "write-latency-distribution",
+                "wan-per-write",
             ]
         );
-        for (name, scene) in &scenes {
+        for (name, scene) in &scenes[..4] {
             let texts: Vec<&str> = scene.texts().iter().map(|(text, _)| *text).collect();
             let says = |part: &str| texts.iter().any(|text| text.contains(part));
             for part in ["quorum:raft", "leader-follower:async", "seed 1", "91% busy"] {
                 assert!(says(part), "{name} does not say '{part}'");
             }
             assert!(says("ms"), "{name} has no unit");
-            if name != "write-latency-by-percentile" {
+            if !["write-latency-by-percentile", "write-latency-distribution"]
+                .contains(&name.as_str())
+            {
                 assert!(says("us-west-2"), "{name} does not name the region");
             }
-            if name != "write-latency-grid" {
+            if !["write-latency-grid", "write-latency-distribution"].contains(&name.as_str()) {
                 assert!(says("p99") && says("p50"), "{name} has no percentiles");
             }
         }
@@ -215,9 +397,11 @@ mod tests {
             reads: 0.5,
             ..SHAPE
         };
-        let scenes = scenes(&analysed(shape));
-        assert_eq!(scenes.len(), 6);
-        assert!(scenes[3].0.starts_with("read-"));
+        let (record, analysis) = analysed(shape);
+        let scenes = drawn(&record, &analysis);
+        // Percentiles, regions, grid and distribution of either, and the traffic.
+        assert_eq!(scenes.len(), 9);
+        assert!(scenes[4].0.starts_with("read-"));
     }
 
     #[test]
@@ -226,22 +410,48 @@ mod tests {
             failures: 1000,
             ..SHAPE
         };
-        let mut analysis = analysed(shape);
-        check(&scenes(&analysis));
+        let (record, mut analysis) = analysed(shape);
+        check(&drawn(&record, &analysis));
         analysis.curves.modes.clear();
         analysis.summary.modes.clear();
-        assert!(charts(&analysis).is_empty());
+        assert!(charts(&record, &analysis).is_empty());
+    }
+
+    #[test]
+    fn a_sweep_of_one_to_twelve_modes_is_drawn_without_overlaps() {
+        let point = |mode: usize, step: u32| ThroughputPoint {
+            mode: format!("mode:number-{mode}"),
+            offered_ops: f64::from(step) * 500.0,
+            goodput_ops: f64::from(step.min(6)) * 500.0,
+            p50_ms: (step < 8).then_some(40.0 + mode as f64),
+            p99_ms: (step < 7).then(|| 45.0 + f64::from(step * step) + mode as f64),
+            machine_bound: step == 6,
+        };
+        for modes in [1, 2, 12] {
+            let points: Vec<ThroughputPoint> = (0..modes)
+                .flat_map(|mode| (1..9).map(move |step| point(mode, step)))
+                .collect();
+            let drawing = throughput(&points, "aws-5 · simulated · seed 1");
+            check(&[(drawing.name, drawing.scene)]);
+        }
+        check(&[("empty".to_owned(), throughput(&[], "").scene)]);
     }
 
     #[test]
     fn charts_come_as_svg_with_a_view_box_and_as_png() {
-        let mut analysis = analysed(Shape {
+        let (record, mut analysis) = analysed(Shape {
             modes: 1,
             regions: 1,
             ..SHAPE
         });
         analysis.curves.modes[0].mode = "a<b>&c".to_owned();
-        for chart in charts(&analysis) {
+        let run = Run {
+            record: &record,
+            analysis: &analysis,
+            surroundings: Surroundings::Drawn,
+        };
+        for drawing in &drawings(&run)[..1] {
+            let chart = drawing.finish();
             assert!(chart.svg.starts_with("<svg width="), "{}", chart.name);
             assert!(chart.svg.contains("viewBox=\"0 0 "));
             assert!(!chart.svg.contains("NaN") && !chart.svg.contains("a<b>"));

@@ -22,6 +22,10 @@ impl Colour {
     pub const AXIS: Colour = Colour(0x9a, 0xa1, 0xa9);
     /// Grid lines.
     pub const GRID: Colour = Colour(0xe4, 0xe7, 0xea);
+    /// Text on a light fill that stays light whatever surrounds the drawing.
+    pub const TEXT_ON_LIGHT: Colour = Colour(0x1c, 0x20, 0x25);
+    /// Land on maps.
+    pub const LAND: Colour = Colour(0xe9, 0xeb, 0xe6);
     /// Doubts.
     pub const ALARM: Colour = Colour(0xb3, 0x1d, 0x1d);
 
@@ -50,15 +54,15 @@ impl Colour {
         0.2126 * linear(self.0) + 0.7152 * linear(self.1) + 0.0722 * linear(self.2)
     }
 
-    /// Returns white or ink, whichever is read better on it.
+    /// Returns white or the dark of texts on light fills, whichever is read better on it.
     pub fn readable_on(self) -> Colour {
         // Contrast is (lighter + 0.05) / (darker + 0.05).
         let with_white = 1.05 / (self.luminance() + 0.05);
-        let with_ink = (self.luminance() + 0.05) / (Colour::INK.luminance() + 0.05);
-        if with_white > with_ink {
+        let with_dark = (self.luminance() + 0.05) / (Colour::TEXT_ON_LIGHT.luminance() + 0.05);
+        if with_white > with_dark {
             Colour::WHITE
         } else {
-            Colour::INK
+            Colour::TEXT_ON_LIGHT
         }
     }
 }
@@ -239,6 +243,17 @@ pub struct Scene {
     pub height: f64,
     /// What it shows, the later over the earlier.
     pub shapes: Vec<Shape>,
+    /// What a pointer can ask for.
+    pub marks: Vec<Mark>,
+}
+
+/// An invisible area that answers a pointer with exact figures, where the output can.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// Where.
+    pub area: Rectangle,
+    /// What it says.
+    pub text: String,
 }
 
 impl Scene {
@@ -248,6 +263,7 @@ impl Scene {
             width,
             height,
             shapes: Vec::new(),
+            marks: Vec::new(),
         }
     }
 
@@ -282,6 +298,26 @@ impl Scene {
         let (left, top, right, bottom) = (area.left, area.top, area.right(), area.bottom());
         let corners = vec![(left, top), (right, top), (right, bottom), (left, bottom)];
         self.polygon(corners, fill);
+    }
+
+    /// Adds a mark over an area.
+    pub fn mark(&mut self, area: Rectangle, text: impl Into<String>) {
+        self.marks.push(Mark {
+            area,
+            text: text.into(),
+        });
+    }
+
+    /// Adds a mark around a point, wide enough to be hit.
+    pub fn mark_point(&mut self, at: Point, text: impl Into<String>) {
+        const REACH: f64 = 6.0;
+        let area = Rectangle {
+            left: at.0 - REACH,
+            top: at.1 - REACH,
+            width: 2.0 * REACH,
+            height: 2.0 * REACH,
+        };
+        self.mark(area, text);
     }
 
     /// Adds a text whose baseline passes through a point.
@@ -400,6 +436,6 @@ mod tests {
     #[test]
     fn text_on_a_colour_is_readable() {
         assert_eq!(Colour(8, 48, 107).readable_on(), Colour::WHITE);
-        assert_eq!(Colour(222, 235, 247).readable_on(), Colour::INK);
+        assert_eq!(Colour(222, 235, 247).readable_on(), Colour::TEXT_ON_LIGHT);
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use longhaul_analysis::{Analysis, Route, floor};
-use longhaul_experiment::histogram::Histogram;
-use longhaul_experiment::profile::{Link, Region, Source};
+use longhaul_experiment::histogram::{EncodedHistogram, Histogram};
+use longhaul_experiment::profile::{Coordinates, Link, Region, Source};
 use longhaul_experiment::record::{
-    BackendKind, Calibration, Environment, KindRecord, Leadership, LinkTraffic, ModeRecord,
-    RECORD_VERSION, RegionRecord,
+    BackendKind, Calibration, Environment, Interval, KindRecord, Lateness, Leadership,
+    LinkCalibration, LinkTraffic, LoadCalibration, ModeRecord, RECORD_VERSION, RegionRecord,
 };
 use longhaul_experiment::scenario::{Durability, Durations, Limits};
 use longhaul_experiment::{
@@ -38,6 +38,36 @@ const REGIONS: [(&str, f64); 19] = [
     ("ap-northeast-2", 88.0),
     ("ap-southeast-2", 98.0),
 ];
+
+/// Where those regions are: several close together in Europe and in North America.
+const PLACES: [Coordinates; 19] = [
+    place(39.0, -77.5),
+    place(45.8, -119.7),
+    place(53.3, -6.3),
+    place(35.7, 139.7),
+    place(1.3, 103.8),
+    place(-23.5, -46.6),
+    place(40.0, -83.0),
+    place(37.4, -121.9),
+    place(45.5, -73.6),
+    place(50.1, 8.7),
+    place(51.5, -0.1),
+    place(48.9, 2.4),
+    place(59.3, 18.1),
+    place(45.5, 9.2),
+    place(26.1, 50.5),
+    place(-33.9, 18.4),
+    place(19.1, 72.9),
+    place(37.6, 127.0),
+    place(-33.9, 151.2),
+];
+
+const fn place(latitude: f64, longitude: f64) -> Coordinates {
+    Coordinates {
+        latitude,
+        longitude,
+    }
+}
 
 const MODES: [&str; 12] = [
     "quorum:raft",
@@ -139,6 +169,86 @@ pub fn repeated(mut analysis: Analysis, modes: usize, regions: usize) -> Analysi
         });
     });
     analysis
+}
+
+/// Repeats a record's modes, and sets its topology to that many regions; each mode keeps the
+/// client regions it had.
+pub fn repeated_record(record: &RunRecord, modes: usize, regions: usize) -> RunRecord {
+    let mut scenario = record.scenario.clone();
+    scenario.topology = topology(regions);
+    for (number, region) in scenario.topology.profile.regions.iter_mut().enumerate() {
+        region.coordinates = Some(PLACES[number]);
+    }
+    let numbered = record.modes.iter().cycle().take(modes).enumerate();
+    let modes = numbered.map(|(index, mode)| ModeRecord {
+        mode: MODES[index].parse().expect("a mode string"),
+        regions: mode
+            .regions
+            .iter()
+            .take(regions)
+            .cloned()
+            .map(with_intervals)
+            .collect(),
+        ..mode.clone()
+    });
+    RunRecord {
+        modes: modes.collect(),
+        scenario,
+        ..record.clone()
+    }
+}
+
+/// Adds an interval log of three seconds, of which the second loses an operation.
+fn with_intervals(mut region: RegionRecord) -> RegionRecord {
+    for kind in region.kinds.values_mut() {
+        let intervals = (0..3u64).map(|second| {
+            let mut latency = Histogram::new();
+            (1..=20).for_each(|value: u64| latency.record_ns(value * 1_000_000 * (second + 1)));
+            Interval {
+                start: Duration::from_secs(second),
+                length: Duration::from_secs(1),
+                due: 20 + second % 2,
+                latency: EncodedHistogram::encode(&latency),
+            }
+        });
+        kind.intervals = intervals.collect();
+    }
+    region
+}
+
+/// Adds probes of every link and the lateness of every mode to an analysis.
+pub fn add_accuracy(analysis: &mut Analysis, record: &RunRecord) {
+    let profile = &record.scenario.topology.profile;
+    let links = profile.region_indexes().flat_map(|from| {
+        profile.region_indexes().map(move |to| {
+            let asked_ms = profile.link(LinkId { from, to }).one_way.as_secs_f64() * 1e3;
+            let late_ms = 0.01 * f64::from(from.0 + 1) - 0.02 * f64::from(to.0);
+            LinkCalibration {
+                from: profile.regions[usize::from(from.0)].name.clone(),
+                to: profile.regions[usize::from(to.0)].name.clone(),
+                probes: 200,
+                asked_p50_ms: asked_ms,
+                asked_p99_ms: asked_ms * 1.01,
+                achieved_p50_ms: asked_ms + late_ms,
+                achieved_p99_ms: asked_ms * 1.01 + 3.0 * late_ms,
+            }
+        })
+    });
+    analysis.summary.calibration.links = links.collect();
+    for mode in &mut analysis.summary.modes {
+        let late = |p50_us| Lateness {
+            count: 4000,
+            p50_us,
+            p99_us: 9.0 * p50_us,
+            p999_us: 40.0 * p50_us,
+            max_us: 210.0 * p50_us,
+        };
+        mode.load = Some(LoadCalibration {
+            release: late(6.0),
+            pacing: late(40.0),
+            ..LoadCalibration::default()
+        });
+    }
 }
 
 fn topology(regions: usize) -> Topology {

@@ -1,4 +1,4 @@
-//! Axes: percentiles on the HdrHistogram scale, and latency, linear or logarithmic.
+//! Axes: percentiles on the HdrHistogram scale, and amounts, linear or logarithmic.
 
 use longhaul_analysis::Curve;
 
@@ -49,37 +49,81 @@ fn nines(quantile: f64) -> f64 {
     -(1.0 - quantile).max(1e-12).log10()
 }
 
-/// The latency axis.
+/// The axis of latencies and of other amounts that are not negative.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LatencyAxis {
-    low_ms: f64,
-    high_ms: f64,
+pub struct AmountAxis {
+    low: f64,
+    high: f64,
     logarithmic: bool,
 }
 
-impl LatencyAxis {
-    /// The ratio of largest to smallest latency from which the axis is logarithmic.
+impl AmountAxis {
+    /// The ratio of largest to smallest amount from which the axis is logarithmic.
     const LOGARITHMIC_FROM: f64 = 12.0;
 
     /// Returns an axis that holds every point and floor of the curves: linear from zero, or
     /// logarithmic where linear would flatten the small ones.
-    pub fn fitting<'a>(curves: impl Iterator<Item = &'a Curve>) -> LatencyAxis {
-        let (mut low, mut high) = (f64::INFINITY, 0.0f64);
-        for curve in curves {
+    pub fn fitting<'a>(curves: impl Iterator<Item = &'a Curve>) -> AmountAxis {
+        let amounts = |curve: &'a Curve| {
             let points = curve.points.iter().map(|point| point.latency_ms);
             let floors = curve.floors.iter().map(|floor| floor.floor_ms);
-            for latency in points.chain(floors).filter(|latency| *latency > 0.0) {
-                (low, high) = (low.min(latency), high.max(latency));
-            }
+            points.chain(floors)
+        };
+        AmountAxis::spanning(curves.flat_map(amounts))
+    }
+
+    /// Returns an axis that holds every amount: linear from zero, or logarithmic where linear
+    /// would flatten the small ones.
+    pub fn spanning(amounts: impl Iterator<Item = f64>) -> AmountAxis {
+        let (mut low, mut high) = (f64::INFINITY, 0.0f64);
+        for amount in amounts.filter(|amount| *amount > 0.0 && amount.is_finite()) {
+            (low, high) = (low.min(amount), high.max(amount));
         }
         if high <= 0.0 {
             (low, high) = (1.0, 1.0);
         }
-        let logarithmic = high / low > LatencyAxis::LOGARITHMIC_FROM;
-        LatencyAxis {
-            low_ms: if logarithmic { low / 1.25 } else { 0.0 },
-            high_ms: high * if logarithmic { 1.25 } else { 1.06 },
+        let logarithmic = high / low > AmountAxis::LOGARITHMIC_FROM;
+        AmountAxis {
+            low: if logarithmic { low / 1.25 } else { 0.0 },
+            high: high * if logarithmic { 1.25 } else { 1.06 },
             logarithmic,
+        }
+    }
+
+    /// Returns a linear axis from zero that holds every amount.
+    pub fn linear(amounts: impl Iterator<Item = f64>) -> AmountAxis {
+        let high = amounts.filter(|one| one.is_finite()).fold(0.0, f64::max);
+        AmountAxis {
+            low: 0.0,
+            high: if high > 0.0 { high * 1.06 } else { 1.0 },
+            logarithmic: false,
+        }
+    }
+
+    /// Returns the linear axis from 0 to 100%.
+    pub const fn percent() -> AmountAxis {
+        AmountAxis {
+            low: 0.0,
+            high: 100.0,
+            logarithmic: false,
+        }
+    }
+
+    /// Returns the linear axis from zero to exactly that amount.
+    pub fn exactly(high: f64) -> AmountAxis {
+        AmountAxis {
+            low: 0.0,
+            high: if high > 0.0 { high } else { 1.0 },
+            logarithmic: false,
+        }
+    }
+
+    /// Returns what an axis title says of the scale.
+    pub const fn scale_note(&self) -> &'static str {
+        if self.logarithmic {
+            ", logarithmic"
+        } else {
+            ""
         }
     }
 
@@ -91,9 +135,9 @@ impl LatencyAxis {
     /// Returns where a latency stands, 0 (lower end) to 1.
     pub fn position(&self, latency_ms: f64) -> f64 {
         let share = if self.logarithmic {
-            (latency_ms.max(self.low_ms) / self.low_ms).ln() / (self.high_ms / self.low_ms).ln()
+            (latency_ms.max(self.low) / self.low).ln() / (self.high / self.low).ln()
         } else {
-            latency_ms / self.high_ms
+            latency_ms / self.high
         };
         share.clamp(0.0, 1.0)
     }
@@ -108,16 +152,10 @@ impl LatencyAxis {
     }
 
     fn linear_ticks(&self, wanted: usize) -> Vec<f64> {
-        let rough = self.high_ms / wanted.max(1) as f64;
-        let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 2.5, 5.0, 10.0]
-            .map(|factor| factor * power)
-            .into_iter()
-            .find(|step| *step >= rough)
-            .unwrap_or(rough);
+        let step = step(self.high, wanted);
         (0..)
             .map(|index| f64::from(index) * step)
-            .take_while(|tick| *tick <= self.high_ms)
+            .take_while(|tick| *tick <= self.high)
             .collect()
     }
 
@@ -125,10 +163,10 @@ impl LatencyAxis {
         // The richest of the usual sets of mantissas that has not too many ticks.
         const SETS: [&[f64]; 3] = [&[1.0, 2.0, 5.0], &[1.0, 3.0], &[1.0]];
         let ticks = |mantissas: &[f64]| -> Vec<f64> {
-            let decades = self.low_ms.log10().floor() as i32..=self.high_ms.log10().ceil() as i32;
+            let decades = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
             decades
                 .flat_map(|decade| mantissas.iter().map(move |m| m * 10f64.powi(decade)))
-                .filter(|tick| (self.low_ms..=self.high_ms).contains(tick))
+                .filter(|tick| (self.low..=self.high).contains(tick))
                 .collect()
         };
         let sets = SETS.map(ticks);
@@ -143,14 +181,25 @@ impl LatencyAxis {
     }
 }
 
-/// Returns a latency in milliseconds as short as three digits allow, without unit.
-pub fn short_ms(latency_ms: f64) -> String {
-    let decimals = match latency_ms.abs() {
+/// Returns a round step that cuts a length into at most `wanted` parts.
+pub fn step(length: f64, wanted: usize) -> f64 {
+    let rough = length / wanted.max(1) as f64;
+    let power = 10f64.powf(rough.log10().floor());
+    [1.0, 2.0, 2.5, 5.0, 10.0]
+        .map(|factor| factor * power)
+        .into_iter()
+        .find(|step| *step >= rough)
+        .unwrap_or(rough)
+}
+
+/// Returns an amount as short as three digits allow, without unit.
+pub fn short(amount: f64) -> String {
+    let decimals = match amount.abs() {
         value if value >= 99.95 => 0,
         value if value >= 9.995 => 1,
         _ => 2,
     };
-    format!("{latency_ms:.decimals$}")
+    format!("{amount:.decimals$}")
 }
 
 /// Returns a tick's label: no more decimals than it needs.
@@ -188,10 +237,10 @@ mod tests {
 
     #[test]
     fn a_wide_range_is_logarithmic_and_a_narrow_one_starts_at_zero() {
-        let narrow = LatencyAxis::fitting([curve(&[20.0, 100.0])].iter());
+        let narrow = AmountAxis::fitting([curve(&[20.0, 100.0])].iter());
         assert!(!narrow.is_logarithmic());
         assert_eq!(narrow.ticks(6), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
-        let wide = LatencyAxis::fitting([curve(&[0.5, 300.0])].iter());
+        let wide = AmountAxis::fitting([curve(&[0.5, 300.0])].iter());
         assert!(wide.is_logarithmic());
         assert_eq!(
             wide.ticks(9),
@@ -202,7 +251,7 @@ mod tests {
 
     #[test]
     fn axes_without_curves_are_still_axes() {
-        let axis = LatencyAxis::fitting(std::iter::empty());
+        let axis = AmountAxis::fitting(std::iter::empty());
         assert!(axis.position(1.0).is_finite());
         assert!(!axis.ticks(5).is_empty());
         assert!(PercentileAxis::fitting(std::iter::empty()).ticks().count() >= 3);
@@ -210,7 +259,7 @@ mod tests {
 
     #[test]
     fn short_figures_keep_three_digits() {
-        let figures = [0.5, 9.994, 20.48, 99.96, 246.7].map(short_ms);
+        let figures = [0.5, 9.994, 20.48, 99.96, 246.7].map(short);
         assert_eq!(figures, ["0.50", "9.99", "20.5", "100", "247"]);
     }
 }

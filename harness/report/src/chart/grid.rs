@@ -1,10 +1,11 @@
 //! The grid of medians: a row per mode, a column per client region, p50 over p99 in each cell.
 
-use longhaul_analysis::{Analysis, ModeSummary, OperationSummary, Percentile};
+use longhaul_analysis::{ModeSummary, OperationSummary, Percentile};
 
-use super::axis::short_ms;
+use super::axis::short;
 use super::page::{self, MARGIN};
-use super::{Shown, theme};
+use super::theme::{self, Tone};
+use super::{Run, Shown};
 use crate::font::Face;
 use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, TextStyle};
 
@@ -19,8 +20,8 @@ const SMALL: TextStyle = TextStyle::new(10.5).colour(Colour::GREY);
 pub const NO_SUCCESS: &str = "> time-out";
 
 /// Lays out the chart.
-pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
-    let modes = &analysis.summary.modes;
+pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
+    let modes = &run.analysis.summary.modes;
     let regions: Vec<&str> = modes.first().map_or(Vec::new(), |mode| {
         mode.regions
             .iter()
@@ -43,7 +44,7 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
         "Median latency of {}s by mode and client region, ms",
         shown.name()
     );
-    let top = page::heading(&mut scene, &title, &analysis.summary) + 8.0;
+    let top = page::heading(&mut scene, &title, run) + 8.0;
     let header = if upright { widest_region + 10.0 } else { 24.0 };
     let top = top + header;
     for (column, region) in regions.iter().enumerate() {
@@ -59,7 +60,7 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
     let scale = HeatScale::new(modes, shown);
     for (row, mode) in modes.iter().enumerate() {
         let y = top + row as f64 * CELL.1;
-        let colour = theme::colour(row).mix(Colour::INK, 0.25);
+        let colour = theme::toned(row, Tone::Text);
         let style = NAME.bold().colour(colour).anchor(Anchor::End);
         scene.text_centred((left - 10.0, y + CELL.1 / 2.0), mode.mode.clone(), style);
         for (column, region) in mode.regions.iter().enumerate() {
@@ -70,6 +71,10 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
                 height: CELL.1 - GAP,
             };
             draw_cell(&mut scene, area, shown.in_summary(region), &scale);
+            if let Some(one) = shown.in_summary(region) {
+                let place = format!("{} from {}", mode.mode, region.region);
+                scene.mark(area, describe(&place, one));
+            }
         }
     }
     let bottom = top + modes.len() as f64 * CELL.1;
@@ -78,7 +83,7 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
         .filter_map(|region| shown.in_summary(region))
         .any(|one| one.too_few.contains(&Percentile::P99));
     let bottom = legend(&mut scene, (left, bottom + 14.0), &scale, marked);
-    page::footer(&mut scene, bottom, &analysis.summary);
+    page::footer(&mut scene, bottom, run);
     scene
 }
 
@@ -92,7 +97,7 @@ fn draw_cell(
     let (x, y) = area.middle();
     let Some(operations) = operations else {
         scene.rectangle(area, nothing);
-        scene.text_centred((x, y), "none", TAIL.colour(Colour::GREY));
+        scene.text_centred((x, y), "none", TAIL.colour(nothing.readable_on()));
         return;
     };
     let latency = &operations.latency_ms;
@@ -106,7 +111,7 @@ fn draw_cell(
             ""
         };
         let value = latency.at(percentile);
-        value.map_or(NO_SUCCESS.to_owned(), |value| short_ms(value) + mark)
+        value.map_or(NO_SUCCESS.to_owned(), |value| short(value) + mark)
     };
     let median = match latency.p50 {
         Some(_) => MEDIAN,
@@ -114,6 +119,23 @@ fn draw_cell(
     };
     scene.text_centred((x, y - 7.5), figure(Percentile::P50), median.colour(ink));
     scene.text_centred((x, y + 11.0), figure(Percentile::P99), TAIL.colour(ink));
+}
+
+/// Says what a cell shows, exactly.
+fn describe(place: &str, operations: &OperationSummary) -> String {
+    let latency = &operations.latency_ms;
+    let figure =
+        |value: Option<f64>| value.map_or(NO_SUCCESS.to_owned(), |value| format!("{value:.3} ms"));
+    let floor = operations
+        .floor_ms
+        .map_or(String::new(), |floor| format!(", floor {floor:.3} ms"));
+    format!(
+        "{place}: p50 {}, p99 {}{floor}; {} of {} due succeeded",
+        figure(latency.p50),
+        figure(latency.p99),
+        operations.ok,
+        operations.due,
+    )
 }
 
 /// The colours of medians: by square root from zero to the largest, which tells both 10 from 30
@@ -159,7 +181,7 @@ fn legend(scene: &mut Scene, (left, top): Point, scale: &HeatScale, marked: bool
         let at = (left + BAR.0 * share, top + BAR.1 + 14.0);
         let label = match share {
             0.0 => "0 ms".to_owned(),
-            _ => short_ms(scale.at(share)),
+            _ => short(scale.at(share)),
         };
         scene.text(at, label, SMALL.anchor(anchor));
     }

@@ -3,6 +3,7 @@
 use longhaul_analysis::Summary;
 use longhaul_analysis::scenario::WorkloadSummary;
 
+use super::{Run, Surroundings};
 use crate::font::{self, Face};
 use crate::scene::{Colour, Point, Scene, TextStyle};
 
@@ -14,8 +15,13 @@ const SUBTITLE: TextStyle = TextStyle::new(12.0).colour(Colour::GREY);
 const ALARM: TextStyle = TextStyle::new(12.0).colour(Colour::ALARM).bold();
 const FOOTER: TextStyle = TextStyle::new(10.0).colour(Colour::GREY);
 
-/// Draws the heading from the top of the page and returns where it ends.
-pub fn heading(scene: &mut Scene, title: &str, summary: &Summary) -> f64 {
+/// Draws the heading from the top of the page and returns where it ends; nothing where the
+/// surroundings say it all.
+pub fn heading(scene: &mut Scene, title: &str, run: &Run<'_>) -> f64 {
+    if run.surroundings == Surroundings::Elsewhere {
+        return 6.0;
+    }
+    let summary = &run.analysis.summary;
     let mut bottom = MARGIN;
     bottom = paragraph(scene, (MARGIN, bottom), title, TITLE);
     bottom = paragraph(
@@ -31,9 +37,22 @@ pub fn heading(scene: &mut Scene, title: &str, summary: &Summary) -> f64 {
     bottom + 6.0
 }
 
-/// Draws the footer from `top` on, and sets the page's height to end below it.
-pub fn footer(scene: &mut Scene, top: f64, summary: &Summary) {
-    let bottom = paragraph(scene, (MARGIN, top + 8.0), &repeatable(summary), FOOTER);
+/// Draws a title and a line below it from the top of the page and returns where they end.
+pub fn captioned(scene: &mut Scene, title: &str, caption: &str) -> f64 {
+    let bottom = paragraph(scene, (MARGIN, MARGIN), title, TITLE);
+    paragraph(scene, (MARGIN, bottom + 2.0), caption, SUBTITLE) + 6.0
+}
+
+/// Draws the footer from `top` on unless the surroundings have it, and sets the page's height to
+/// end below it.
+pub fn footer(scene: &mut Scene, top: f64, run: &Run<'_>) {
+    let bottom = match run.surroundings {
+        Surroundings::Drawn => {
+            let text = repeatable(&run.analysis.summary);
+            paragraph(scene, (MARGIN, top + 8.0), &text, FOOTER)
+        }
+        Surroundings::Elsewhere => top,
+    };
     scene.height = (bottom + MARGIN / 2.0).ceil();
 }
 
@@ -48,7 +67,8 @@ pub fn paragraph(scene: &mut Scene, (left, top): Point, text: &str, style: TextS
     bottom
 }
 
-fn what_was_run(summary: &Summary) -> String {
+/// Says what was run, in one line.
+pub fn what_was_run(summary: &Summary) -> String {
     let scenario = &summary.scenario;
     let workload = &scenario.workload;
     let reads = match workload.read_share {

@@ -2,8 +2,8 @@
 
 use longhaul_analysis::{Curve, CurvePoint};
 
-use super::axis::{LatencyAxis, PercentileAxis, tick_label};
-use super::theme;
+use super::axis::{AmountAxis, PercentileAxis, tick_label};
+use super::theme::{self, Tone};
 use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
 /// A curve and the number of its mode.
@@ -25,7 +25,7 @@ pub struct Panel {
     /// Its x axis.
     pub percentiles: PercentileAxis,
     /// Its y axis.
-    pub latencies: LatencyAxis,
+    pub latencies: AmountAxis,
     /// The font size of tick labels.
     pub tick_size: f64,
     /// The width of lines.
@@ -86,7 +86,7 @@ impl Panel {
     ///
     /// `lines` is how many share the panel: equal floors then alternate in colour.
     pub fn floors(&self, scene: &mut Scene, line: &Line<'_>, lines: usize) {
-        let colour = theme::colour(line.mode).mix(Colour::WHITE, 0.25);
+        let colour = theme::toned(line.mode, Tone::Soft);
         let mut points = Vec::new();
         let mut from = 0.0;
         for floor in &line.curve.floors {
@@ -111,7 +111,7 @@ impl Panel {
         let colour = theme::colour(line.mode);
         if let Some(model) = line.model {
             let points: Vec<Point> = model.points.iter().map(|one| self.place(one)).collect();
-            let pale = colour.mix(Colour::WHITE, 0.45);
+            let pale = theme::toned(line.mode, Tone::Pale);
             scene.line(&points, Stroke::solid(pale, 0.8));
         }
         let curve = line.curve;
@@ -127,11 +127,9 @@ impl Panel {
             self.not_succeeded(scene, line);
         }
         for (quantile, _) in self.percentiles.ticks() {
-            let at = curve
-                .points
-                .partition_point(|point| point.quantile < quantile);
-            if quantile <= supported_to && at < points.len() && at > 0 {
-                let marked = interpolate(&curve.points[at - 1], &curve.points[at], quantile);
+            if quantile <= supported_to
+                && let Some(marked) = at_quantile(curve, quantile)
+            {
                 theme::marker(scene, line.mode, self.place(&marked), self.line_width * 1.7);
             }
         }
@@ -161,6 +159,24 @@ impl Panel {
         let last = curve.points.last().map(|point| self.place(point));
         last.unwrap_or((self.frame.right(), self.frame.bottom()))
     }
+}
+
+/// Returns the point of a curve at a quantile; `None` beyond its ends.
+pub fn at_quantile(curve: &Curve, quantile: f64) -> Option<CurvePoint> {
+    let at = curve
+        .points
+        .partition_point(|point| point.quantile < quantile);
+    let (from, to) = (curve.points.get(at.checked_sub(1)?)?, curve.points.get(at)?);
+    Some(interpolate(from, to, quantile))
+}
+
+/// Says what a point of a curve is.
+pub fn describe(mode: &str, point: &CurvePoint) -> String {
+    // As many decimals as tell the percentile from its neighbours on the chart's scale.
+    let beyond = (1.0 - point.quantile).max(1e-9);
+    let decimals = (0.3 - beyond.log10()).floor().clamp(1.0, 6.0) as usize - 1;
+    let percent = 100.0 * point.quantile;
+    format!("{mode}: p{percent:.decimals$} {:.2} ms", point.latency_ms)
 }
 
 /// Returns the point of a curve at a quantile between two of its points.

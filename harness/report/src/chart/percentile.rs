@@ -1,11 +1,10 @@
 //! Latency by percentile, all client regions together: one labelled line per mode.
 
-use longhaul_analysis::Analysis;
-
-use super::axis::{LatencyAxis, PercentileAxis};
+use super::axis::{AmountAxis, PercentileAxis};
 use super::page::{self, MARGIN};
 use super::panel::{self, Line, Panel};
-use super::{Shown, theme};
+use super::theme::{self, Tone};
+use super::{Run, Shown};
 use crate::scene::{Anchor, Colour, Rectangle, Scene, Stroke, TextStyle};
 
 const PLOT: (f64, f64) = (680.0, 400.0);
@@ -14,8 +13,8 @@ const LABEL: TextStyle = TextStyle::new(12.0).bold();
 const LEAD: f64 = 30.0;
 
 /// Lays out the chart.
-pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
-    let modes = &analysis.curves.modes;
+pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
+    let modes = &run.analysis.curves.modes;
     let lines: Vec<Line<'_>> = modes
         .iter()
         .enumerate()
@@ -36,7 +35,7 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
         "Latency of {}s by percentile, all client regions",
         shown.name()
     );
-    let top = page::heading(&mut scene, &title, &analysis.summary) + 10.0;
+    let top = page::heading(&mut scene, &title, run) + 10.0;
     let panel = Panel {
         frame: Rectangle {
             left,
@@ -45,7 +44,7 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
             height: PLOT.1,
         },
         percentiles: PercentileAxis::fitting(lines.iter().map(|line| line.curve)),
-        latencies: LatencyAxis::fitting(lines.iter().map(|line| line.curve)),
+        latencies: AmountAxis::fitting(lines.iter().map(|line| line.curve)),
         tick_size: 11.0,
         line_width: 2.4,
     };
@@ -54,30 +53,45 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
         .iter()
         .for_each(|line| panel.floors(&mut scene, line, lines.len()));
     lines.iter().for_each(|line| panel.line(&mut scene, line));
-    end_labels(&mut scene, &panel, &lines, analysis);
+    let names: Vec<&str> = modes.iter().map(|mode| mode.mode.as_str()).collect();
+    end_labels(&mut scene, &panel, &lines, &names);
+    marks(&mut scene, &panel, &lines, &names);
     let bottom = axis_titles(&mut scene, &panel);
     let bottom = panel::key(&mut scene, (left, bottom + 12.0), &lines);
-    page::footer(&mut scene, bottom, &analysis.summary);
+    page::footer(&mut scene, bottom, run);
     scene
 }
 
 /// Draws each mode's name at its line's end, moved apart where they would touch.
-fn end_labels(scene: &mut Scene, panel: &Panel, lines: &[Line<'_>], analysis: &Analysis) {
+fn end_labels(scene: &mut Scene, panel: &Panel, lines: &[Line<'_>], names: &[&str]) {
     let ends: Vec<_> = lines.iter().map(|line| panel.end(line.curve)).collect();
     let wanted: Vec<f64> = ends.iter().map(|end| end.1).collect();
     let frame = panel.frame;
     let heights = page::spread(&wanted, LABEL.size * 1.45, frame.top, frame.bottom());
     let x = frame.right() + LEAD;
     for ((line, end), height) in lines.iter().zip(&ends).zip(heights) {
-        let colour = theme::colour(line.mode);
-        let lead = Stroke::solid(colour.mix(Colour::WHITE, 0.4), 0.8);
+        let lead = Stroke::solid(theme::toned(line.mode, Tone::Pale), 0.8);
         let bend = frame.right() + 8.0;
         let straight = [*end, (bend.max(end.0), end.1), (x - 14.0, height)];
         scene.line(&straight, lead);
         theme::marker(scene, line.mode, (x - 9.0, height), 3.8);
-        let name = analysis.curves.modes[line.mode].mode.as_str();
-        let dark = colour.mix(Colour::INK, 0.25);
-        scene.text_centred((x, height), name, LABEL.colour(dark));
+        let name = names[line.mode];
+        let colour = theme::toned(line.mode, Tone::Text);
+        scene.text_centred((x, height), name, LABEL.colour(colour));
+    }
+}
+
+/// Marks points of each curve with what they are, a few to the nine.
+fn marks(scene: &mut Scene, panel: &Panel, lines: &[Line<'_>], names: &[&str]) {
+    for line in lines {
+        let (mut last, name) = (f64::NEG_INFINITY, names[line.mode]);
+        for point in &line.curve.points {
+            let at = panel.place(point);
+            if at.0 - last >= 9.0 {
+                scene.mark_point(at, panel::describe(name, point));
+                last = at.0;
+            }
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Latency by percentile for each client region: one small panel each, on the same axes.
 
-use longhaul_analysis::{Analysis, RegionCurves};
+use longhaul_analysis::RegionCurves;
 
-use super::axis::{LatencyAxis, PercentileAxis};
+use super::axis::{AmountAxis, PercentileAxis};
 use super::page::{self, MARGIN};
 use super::panel::{self, Line, Panel};
-use super::{Shown, theme};
+use super::theme::{self, Tone};
+use super::{Run, Shown};
 use crate::font;
 use crate::scene::{Anchor, Colour, Rectangle, Scene, TextStyle};
 
@@ -18,7 +19,8 @@ const RIGHT: f64 = 18.0;
 const NAME: TextStyle = TextStyle::new(12.0);
 
 /// Lays out the chart.
-pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
+pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
+    let analysis = run.analysis;
     let regions = analysis.curves.modes.first();
     let regions = regions.map_or(&[][..], |mode| &mode.regions);
     let columns = columns(regions.len());
@@ -31,17 +33,17 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
         "Latency of {}s by percentile and client region",
         shown.name()
     );
-    let top = page::heading(&mut scene, &title, &analysis.summary) + 4.0;
-    let top = names(&mut scene, top, analysis, shown) + 6.0;
+    let top = page::heading(&mut scene, &title, run) + 4.0;
+    let top = names(&mut scene, top, run, shown) + 6.0;
 
-    let all = all_lines(analysis, shown);
+    let all = all_lines(run, shown);
     let fitted = || {
         let curves = all.iter().flatten();
         curves.flat_map(|line| std::iter::once(line.curve).chain(line.model))
     };
     let (percentiles, latencies) = (
         PercentileAxis::fitting(all.iter().flatten().map(|line| line.curve)),
-        LatencyAxis::fitting(fitted()),
+        AmountAxis::fitting(fitted()),
     );
     for (index, (region, lines)) in regions.iter().zip(&all).enumerate() {
         let (column, row) = (index % columns, index / columns);
@@ -58,6 +60,7 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
             line_width: 1.8,
         };
         draw(&mut scene, &panel, region, lines);
+        marks(&mut scene, &panel, run, lines);
     }
     let bottom = top + rows as f64 * cell.1;
     let plots = Rectangle {
@@ -70,7 +73,7 @@ pub fn scene(analysis: &Analysis, shown: Shown) -> Scene {
     let key_at = (MARGIN + axis_title + LEFT, bottom + 34.0);
     let lines: Vec<Line<'_>> = all.into_iter().flatten().collect();
     let bottom = panel::key(&mut scene, key_at, &lines);
-    page::footer(&mut scene, bottom, &analysis.summary);
+    page::footer(&mut scene, bottom, run);
     scene
 }
 
@@ -85,8 +88,8 @@ fn columns(regions: usize) -> usize {
 }
 
 /// Returns the lines of each region's panel.
-fn all_lines(analysis: &Analysis, shown: Shown) -> Vec<Vec<Line<'_>>> {
-    let modes = &analysis.curves.modes;
+fn all_lines<'a>(run: &Run<'a>, shown: Shown) -> Vec<Vec<Line<'a>>> {
+    let modes = &run.analysis.curves.modes;
     let regions = modes.first().map_or(0, |mode| mode.regions.len());
     let line = |mode: usize, region: usize| {
         let curves = modes[mode].regions.get(region)?;
@@ -110,10 +113,22 @@ fn draw(scene: &mut Scene, panel: &Panel, region: &RegionCurves, lines: &[Line<'
     scene.text(at, region.region.clone(), NAME.bold());
 }
 
+/// Marks each curve's latency at each labelled percentile.
+fn marks(scene: &mut Scene, panel: &Panel, run: &Run<'_>, lines: &[Line<'_>]) {
+    for line in lines {
+        let name = run.analysis.curves.modes[line.mode].mode.as_str();
+        for (quantile, _) in panel.percentiles.ticks() {
+            if let Some(point) = panel::at_quantile(line.curve, quantile) {
+                scene.mark_point(panel.place(&point), panel::describe(name, &point));
+            }
+        }
+    }
+}
+
 /// Draws every mode's marker and name in rows below `top` and returns where they end.
-fn names(scene: &mut Scene, top: f64, analysis: &Analysis, shown: Shown) -> f64 {
+pub(crate) fn names(scene: &mut Scene, top: f64, run: &Run<'_>, shown: Shown) -> f64 {
     let (mut x, mut y) = (MARGIN, top + 10.0);
-    for (mode, curves) in analysis.curves.modes.iter().enumerate() {
+    for (mode, curves) in run.analysis.curves.modes.iter().enumerate() {
         if shown.of_mode(curves).is_none() {
             continue;
         }
@@ -122,7 +137,7 @@ fn names(scene: &mut Scene, top: f64, analysis: &Analysis, shown: Shown) -> f64 
             (x, y) = (MARGIN, y + NAME.size * 1.6);
         }
         theme::marker(scene, mode, (x + 5.0, y), 3.8);
-        let colour = theme::colour(mode).mix(Colour::INK, 0.25);
+        let colour = theme::toned(mode, Tone::Text);
         scene.text_centred(
             (x + 16.0, y),
             curves.mode.clone(),
@@ -133,7 +148,7 @@ fn names(scene: &mut Scene, top: f64, analysis: &Analysis, shown: Shown) -> f64 
     y + 10.0
 }
 
-fn axis_titles(scene: &mut Scene, plots: Rectangle, latencies: LatencyAxis) {
+fn axis_titles(scene: &mut Scene, plots: Rectangle, latencies: AmountAxis) {
     let style = NAME.colour(Colour::GREY).anchor(Anchor::Middle);
     let scale = if latencies.is_logarithmic() {
         ", logarithmic"

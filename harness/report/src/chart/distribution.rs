@@ -1,0 +1,115 @@
+//! The distribution of latency: the share of operations done within a time, a line per mode.
+
+use longhaul_experiment::record::KindRecord;
+
+use super::axis::AmountAxis;
+use super::page::{self, MARGIN};
+use super::plot::{self, Plot};
+use super::{Run, Shown, regions, theme};
+use crate::overall::{overall, percentiles};
+use crate::scene::{Point, Rectangle, Scene, Stroke};
+
+const PLOT: (f64, f64) = (880.0, 340.0);
+
+/// Lays out the chart.
+pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
+    let modes: Vec<(usize, KindRecord)> = run
+        .record
+        .modes
+        .iter()
+        .enumerate()
+        .filter_map(|(index, mode)| Some((index, overall(mode, shown)?)))
+        .collect();
+    let left = MARGIN + 56.0;
+    let mut scene = Scene::new(left + PLOT.0 + MARGIN + 20.0, 0.0);
+    let title = format!(
+        "Distribution of latency of {}s, all client regions",
+        shown.name()
+    );
+    let top = page::heading(&mut scene, &title, run);
+    let top = regions::names(&mut scene, top, run, shown) + 12.0;
+    let ends = modes.iter().flat_map(|(_, whole)| ends_ms(whole));
+    let plot = Plot {
+        frame: Rectangle {
+            left,
+            top,
+            width: PLOT.0,
+            height: PLOT.1,
+        },
+        across: AmountAxis::spanning(ends),
+        up: AmountAxis::percent(),
+        tick_size: 11.0,
+    };
+    plot.axes(&mut scene, " ms");
+    for (mode, whole) in &modes {
+        line(&mut scene, &plot, *mode, whole);
+    }
+    for (mode, whole) in &modes {
+        let name = run.analysis.summary.modes.get(*mode);
+        let name = name.map_or("", |mode| mode.mode.as_str());
+        marks(&mut scene, &plot, (*mode, name), whole);
+    }
+    let across = format!(
+        "latency from the instant due, ms{}",
+        plot.across.scale_note()
+    );
+    let up = "share of all operations due, %";
+    let bottom = plot::titles(&mut scene, plot.frame, &across, up);
+    page::footer(&mut scene, bottom, run);
+    scene
+}
+
+/// The axis leaves out the longest thousandth, which would take most of its room.
+fn ends_ms(whole: &KindRecord) -> Vec<f64> {
+    let least = whole.latency.minimum_ns().map(|least| least as f64 / 1e6);
+    let latency = percentiles(whole);
+    let successes = whole.latency.quantile_ns(0.999);
+    let most = latency.p999.or(successes.map(|most| most as f64 / 1e6));
+    least.into_iter().chain(most).collect()
+}
+
+fn line(scene: &mut Scene, plot: &Plot, mode: usize, whole: &KindRecord) {
+    let mut points: Vec<Point> = Vec::new();
+    let (mut below, mut last) = (0u64, None);
+    let share = |count: u64| 100.0 * count as f64 / whole.due as f64;
+    for (value, count) in whole.latency.occupied() {
+        let latency_ms = value as f64 / 1e6;
+        let before = plot.place(latency_ms, share(below));
+        below += count;
+        let after = plot.place(latency_ms, share(below));
+        // Points closer than can be seen are left out; a step keeps both its corners.
+        for point in [before, after] {
+            let seen = |from: &Point| (from.0 - point.0).hypot(from.1 - point.1) >= 0.8;
+            if points.last().is_none_or(seen) {
+                points.push(point);
+            }
+        }
+        last = Some(after);
+    }
+    points.extend(last);
+    let colour = theme::colour(mode);
+    scene.line(&points, Stroke::solid(colour, 2.2));
+    if let Some(end) = last {
+        let right = (plot.frame.right(), end.1);
+        if whole.ok < whole.due {
+            // What is missing from 100% did not succeed.
+            scene.line(&[end, right], Stroke::dashed(colour, 1.2, 2.0, 2.0));
+        }
+    }
+}
+
+/// Draws markers at quarters, and marks some percentiles for the pointer.
+fn marks(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), whole: &KindRecord) {
+    for percent in [1u64, 5, 10, 25, 50, 75, 90, 95, 99] {
+        let rank = (whole.due * percent).div_ceil(100);
+        let Some(value) = whole.latency.value_at_rank_ns(rank) else {
+            continue;
+        };
+        let latency_ms = value as f64 / 1e6;
+        let at = plot.place(latency_ms, percent as f64);
+        if [25, 50, 75].contains(&percent) {
+            theme::marker(scene, mode, at, 3.8);
+        }
+        scene.mark_point(at, format!("{name}: {percent}% within {latency_ms:.2} ms"));
+    }
+}

@@ -1,0 +1,179 @@
+//! Percentiles second by second, from a record's interval logs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use longhaul_experiment::histogram::rank_of;
+use longhaul_experiment::record::ModeRecord;
+
+use crate::chart::Shown;
+
+/// Some time of the measured window and what became of the operations due in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// Its beginning, in seconds after the window's.
+    pub start_s: f64,
+    /// Its end.
+    pub end_s: f64,
+    /// Operations due in it.
+    pub due: u64,
+    /// Those that succeeded.
+    pub ok: u64,
+    /// The median in milliseconds; `None` where it falls among those that did not succeed.
+    pub p50_ms: Option<f64>,
+    /// The 90th percentile.
+    pub p90_ms: Option<f64>,
+    /// The 99th percentile.
+    pub p99_ms: Option<f64>,
+}
+
+impl Span {
+    /// Says all of it.
+    pub fn describe(&self, mode: &str) -> String {
+        let figure = |value: Option<f64>| {
+            value.map_or("> time-out".to_owned(), |value| format!("{value:.2} ms"))
+        };
+        let lost = match self.due - self.ok {
+            0 => String::new(),
+            lost => format!(", {lost} of them did not succeed"),
+        };
+        format!(
+            "{mode}, {:.0} to {:.0} s: p50 {}, p90 {}, p99 {}; {} due{lost}",
+            self.start_s,
+            self.end_s,
+            figure(self.p50_ms),
+            figure(self.p90_ms),
+            figure(self.p99_ms),
+            self.due,
+        )
+    }
+}
+
+/// Returns a mode's spans over all client regions: a second each, or as many seconds as make at
+/// most `most` spans. Intervals whose histogram cannot be read are left out.
+pub fn spans(mode: &ModeRecord, shown: Shown, most: usize) -> Vec<Span> {
+    let kinds = mode.regions.iter().flat_map(|region| &region.kinds);
+    let shown_kinds = kinds.filter(|(kind, _)| shown.includes(**kind));
+    let intervals: Vec<_> = shown_kinds.flat_map(|(_, kind)| &kind.intervals).collect();
+    let length = intervals.iter().map(|one| one.length).max();
+    let last = intervals.iter().map(|one| one.start).max();
+    let (Some(length), Some(last)) = (length.filter(|one| !one.is_zero()), last) else {
+        return Vec::new();
+    };
+    let seconds = (last.as_nanos() / length.as_nanos()) as usize + 1;
+    let grouped = seconds.div_ceil(most.max(1)) as u32;
+    let width = length * grouped;
+    let mut groups = BTreeMap::<u128, (u64, Duration, BTreeMap<u64, u64>)>::new();
+    for interval in intervals {
+        let Ok(histogram) = interval.latency.decode() else {
+            continue;
+        };
+        let number = interval.start.as_nanos() / width.as_nanos();
+        let (due, end, counts) = groups.entry(number).or_default();
+        *due += interval.due;
+        *end = (*end).max(interval.start + interval.length);
+        for bucket in histogram.iter_recorded() {
+            let value = histogram.median_equivalent(bucket.value_iterated_to());
+            *counts.entry(value).or_default() += u64::from(bucket.count_at_value());
+        }
+    }
+    let span = |(number, (due, end, counts)): (u128, (u64, Duration, BTreeMap<u64, u64>))| {
+        let start_s = width.as_secs_f64() * number as f64;
+        let at = |q| at_rank(&counts, rank_of(q, due));
+        Span {
+            start_s,
+            end_s: end.as_secs_f64().max(start_s),
+            due,
+            ok: counts.values().sum::<u64>().min(due),
+            p50_ms: at(0.5),
+            p90_ms: at(0.9),
+            p99_ms: at(0.99),
+        }
+    };
+    groups
+        .into_iter()
+        .filter(|(_, (due, ..))| *due > 0)
+        .map(span)
+        .collect()
+}
+
+/// Returns the `rank`-th smallest value in milliseconds; `None` when there are fewer.
+fn at_rank(counts: &BTreeMap<u64, u64>, rank: u64) -> Option<f64> {
+    let mut reached = 0;
+    let found = counts.iter().find(|(_, count)| {
+        reached += **count;
+        reached >= rank
+    });
+    found.map(|(value, _)| *value as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul_experiment::OperationKind;
+    use longhaul_experiment::histogram::{EncodedHistogram, Histogram};
+    use longhaul_experiment::record::{Interval, KindRecord};
+
+    use super::*;
+    use crate::synthetic::{self, Shape};
+
+    fn interval(second: u64, due: u64, milliseconds: &[u64]) -> Interval {
+        let mut histogram = Histogram::new();
+        let values = milliseconds.iter();
+        values.for_each(|value| histogram.record_ns(value * 1_000_000));
+        Interval {
+            start: Duration::from_secs(second),
+            length: Duration::from_secs(1),
+            due,
+            latency: EncodedHistogram::encode(&histogram),
+        }
+    }
+
+    fn mode(intervals: &[Vec<Interval>]) -> ModeRecord {
+        let record = synthetic::record(Shape {
+            modes: 1,
+            regions: intervals.len(),
+            due: 1,
+            reads: 0.0,
+            failures: 0,
+        });
+        let mut mode = record.modes.into_iter().next().unwrap();
+        for (region, intervals) in mode.regions.iter_mut().zip(intervals) {
+            let kind = KindRecord {
+                intervals: intervals.clone(),
+                ..KindRecord::default()
+            };
+            region.kinds = [(OperationKind::Write, kind)].into();
+        }
+        mode
+    }
+
+    #[test]
+    fn two_regions_merge_second_by_second_and_what_did_not_succeed_ranks_last() {
+        let mode = mode(&[
+            vec![interval(0, 2, &[10, 20]), interval(1, 2, &[10])],
+            vec![interval(0, 2, &[30, 40])],
+        ]);
+        let spans = spans(&mode, Shown::Writes, 120);
+        assert_eq!(spans.len(), 2);
+        // The 2nd of 10, 20, 30, 40 is the median; p99 is the 4th.
+        let near = |value: Option<f64>, wanted: f64| (value.unwrap() - wanted).abs() < 0.01;
+        assert!(
+            near(spans[0].p50_ms, 20.0) && near(spans[0].p99_ms, 40.0),
+            "{spans:?}"
+        );
+        assert!(near(spans[1].p50_ms, 10.0));
+        assert_eq!((spans[1].due, spans[1].ok, spans[1].p99_ms), (2, 1, None));
+    }
+
+    #[test]
+    fn long_runs_have_longer_spans() {
+        let seconds = (0..10).map(|second| interval(second, 1, &[second + 1]));
+        let spans = spans(&mode(&[seconds.collect()]), Shown::Writes, 4);
+        // 10 seconds in at most 4 spans: 3 each, the last of 1.
+        let ends: Vec<_> = spans
+            .iter()
+            .map(|span| (span.start_s, span.end_s))
+            .collect();
+        assert_eq!(ends, [(0.0, 3.0), (3.0, 6.0), (6.0, 9.0), (9.0, 10.0)]);
+    }
+}

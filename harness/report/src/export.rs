@@ -1,0 +1,13 @@
+//! All figures of a run in the forms that other tools read.
+
+mod csv;
+mod latex;
+mod markdown;
+mod openmetrics;
+mod percentiles;
+
+pub use csv::csv;
+pub use latex::latex;
+pub use markdown::markdown;
+pub use openmetrics::openmetrics;
+pub use percentiles::{PercentileFile, percentiles};
