@@ -73,6 +73,7 @@ pub enum LogRecord {
 pub struct Outbox<M, T> {
     effects: Vec<Effect<M, T>>,
     durable: bool,
+    notes_applied: bool,
 }
 
 impl<M, T> Outbox<M, T> {
@@ -81,7 +82,14 @@ impl<M, T> Outbox<M, T> {
         Outbox {
             effects: Vec::new(),
             durable,
+            notes_applied: true,
         }
+    }
+
+    /// Says whether [`Effect::Applied`] is wanted, as it is at first: a host that does nothing
+    /// with it saves an effect for every version.
+    pub fn note_applied(&mut self, wanted: bool) {
+        self.notes_applied = wanted;
     }
 
     /// Says whether the host's storage outlives the process.
@@ -90,11 +98,13 @@ impl<M, T> Outbox<M, T> {
     }
 
     /// Sends a message to another replica.
+    #[inline]
     pub fn send(&mut self, to: ReplicaId, message: M) {
         self.effects.push(Effect::Send { to, message });
     }
 
     /// Answers a client.
+    #[inline]
     pub fn reply(&mut self, operation: OperationId, outcome: Outcome) {
         self.effects.push(Effect::Reply { operation, outcome });
     }
@@ -107,6 +117,7 @@ impl<M, T> Outbox<M, T> {
     /// Persists records; the report comes as [`crate::Replica::on_persisted`]. `records` is
     /// called only when the host's storage outlives the process; otherwise the report alone
     /// comes.
+    #[inline]
     pub fn persist(&mut self, token: PersistToken, records: impl FnOnce() -> Vec<LogRecord>) {
         let records = if self.durable { records() } else { Vec::new() };
         self.effects.push(Effect::Persist { token, records });
@@ -123,8 +134,11 @@ impl<M, T> Outbox<M, T> {
     }
 
     /// Notes that a version became visible to reads here.
+    #[inline]
     pub fn applied(&mut self, key: Key, version: Version) {
-        self.effects.push(Effect::Applied { key, version });
+        if self.notes_applied {
+            self.effects.push(Effect::Applied { key, version });
+        }
     }
 
     /// Notes whom the replica takes for the leader.

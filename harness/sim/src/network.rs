@@ -203,9 +203,10 @@ impl<F> Network<F> {
         } as u32)
     }
 
-    /// Sends a frame, and returns when it arrives; `None`: the link is cut, and
+    /// Sends a frame, and returns its lane and when it arrives; `None`: the link is cut, and
     /// [`Network::hold`] keeps the frame until it heals.
-    pub fn arrival(&mut self, at: Time, wire: Wire, bytes: usize) -> Option<Time> {
+    #[inline]
+    pub fn arrival(&mut self, at: Time, wire: Wire, bytes: usize) -> Option<(Lane, Time)> {
         let link = wire.link(&self.topology);
         if self.counting {
             self.count(wire, link, bytes);
@@ -213,7 +214,8 @@ impl<F> Network<F> {
         if self.cuts.contains_key(&link) {
             return None;
         }
-        Some(self.release(at, wire, bytes))
+        let lane = self.lane(wire);
+        Some((lane, self.release(at, (wire, lane), bytes)))
     }
 
     /// Keeps a frame whose link is cut.
@@ -242,7 +244,10 @@ impl<F> Network<F> {
         self.cuts.remove(&link);
         self.take_held(|held_on, _| held_on == link)
             .into_iter()
-            .map(|held| (self.release(at, held.wire, held.bytes), held.frame))
+            .map(|held| {
+                let on = (held.wire, self.lane(held.wire));
+                (self.release(at, on, held.bytes), held.frame)
+            })
             .collect()
     }
 
@@ -351,17 +356,16 @@ impl<F> Network<F> {
         round_trip + added(id) + added(back)
     }
 
-    fn release(&mut self, at: Time, wire: Wire, bytes: usize) -> Time {
+    #[inline]
+    fn release(&mut self, at: Time, (wire, lane): (Wire, Lane), bytes: usize) -> Time {
         if !self.delays {
             return at;
         }
         let verdict = match wire {
-            Wire::Replicas(from, to) => {
-                let index = self.index(from, to);
-                self.replica_wires[index].send(at, bytes)
-            }
+            // The first lanes are those between replicas.
+            Wire::Replicas(..) => self.replica_wires[lane.0 as usize].send(at, bytes),
             Wire::ToReplica(client, _) | Wire::ToClient(client, _) => {
-                let core = self.client_wire(wire, client.connection);
+                let core = self.client_wire((wire, lane), client.connection);
                 core.map_or(Verdict::Held, |core| core.send(at, bytes))
             }
         };
@@ -372,9 +376,13 @@ impl<F> Network<F> {
         }
     }
 
-    fn client_wire(&mut self, wire: Wire, connection: u32) -> Option<&mut LinkCore> {
+    fn client_wire(
+        &mut self,
+        (wire, lane): (Wire, Lane),
+        connection: u32,
+    ) -> Option<&mut LinkCore> {
         let replicas = self.topology.replicas.len();
-        let lane = self.lane(wire).0 as usize - replicas * replicas;
+        let lane = lane.0 as usize - replicas * replicas;
         let connection = u64::from(connection);
         if self.client_wires.len() <= lane {
             self.client_wires.resize_with(lane + 1, PagedMap::default);

@@ -98,6 +98,7 @@ impl<E> EventQueue<E> {
 
     /// Adds an event that most likely follows the last one of a lane. The order of events is the
     /// same as with [`EventQueue::push`], whether it does or not.
+    #[inline]
     pub fn push_in_lane(&mut self, lane: Lane, at: Time, event: E) {
         let key = self.reserve(at);
         let lane = lane.0 as usize;
@@ -133,6 +134,7 @@ impl<E> EventQueue<E> {
     }
 
     /// Takes the first event out.
+    #[inline]
     pub fn pop(&mut self) -> Option<(EventKey, E)> {
         let mut first = self.heap.peek_mut()?;
         let Head { key, slot, lane } = *first;
@@ -155,6 +157,7 @@ impl<E> EventQueue<E> {
     }
 
     /// Returns the instant of the first event.
+    #[inline]
     pub fn next_time(&self) -> Option<Time> {
         self.heap.peek().map(|head| head.key.time())
     }
@@ -169,20 +172,25 @@ impl<E> EventQueue<E> {
         self.length == 0
     }
 
+    #[inline]
     fn fill_slot(&mut self, key: EventKey, event: E) -> u32 {
         self.length += 1;
-        let filled = Slot {
-            key,
-            next: NOWHERE,
-            event: Some(event),
-        };
-        match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = filled;
-                slot
+        let free = self.free.pop();
+        match free.and_then(|slot| Some((slot, self.slots.get_mut(slot as usize)?))) {
+            // The match tells the compiler that there is nothing to drop, so that it writes the
+            // event where it belongs at once.
+            Some((number, slot)) if slot.event.is_none() => {
+                slot.key = key;
+                slot.next = NOWHERE;
+                slot.event = Some(event);
+                number
             }
-            None => {
-                self.slots.push(filled);
+            _ => {
+                self.slots.push(Slot {
+                    key,
+                    next: NOWHERE,
+                    event: Some(event),
+                });
                 (self.slots.len() - 1) as u32
             }
         }

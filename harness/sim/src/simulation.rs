@@ -199,6 +199,7 @@ impl<M: Mode> Simulation<M> {
         if !simulation.options.service.per_kib.is_zero() {
             simulation.network.need_sizes();
         }
+        simulation.note_applied(false);
         simulation.start_all();
         simulation
     }
@@ -303,7 +304,7 @@ impl<M: Mode> Simulation<M> {
             client,
             replica,
             epoch: self.client_epochs.of(client.region, replica),
-            request,
+            request: Box::new(request),
             cause,
         };
         self.transmit(at, Wire::ToReplica(client, replica), bytes, frame);
@@ -342,17 +343,26 @@ impl<M: Mode> Simulation<M> {
     /// Begins a trace. Caution: it keeps every event in memory.
     pub fn start_trace(&mut self) {
         self.tracer.start();
+        self.note_applied(true);
     }
 
     /// Ends the trace and returns it.
     pub fn take_trace(&mut self) -> Vec<TraceEvent> {
+        self.note_applied(false);
         self.tracer.take()
     }
 
+    /// Has replicas tell which versions became visible, which nobody but a trace asks for.
+    fn note_applied(&mut self, on: bool) {
+        for node in &mut self.nodes {
+            node.outbox.note_applied(on);
+        }
+    }
+
+    #[inline]
     fn transmit(&mut self, at: Time, wire: Wire, bytes: usize, frame: FrameOf<M>) {
         match self.network.arrival(at, wire, bytes) {
-            Some(arrival) => {
-                let lane = self.network.lane(wire);
+            Some((lane, arrival)) => {
                 self.queue.push_in_lane(lane, arrival, Event::Frame(frame));
             }
             None => self.network.hold(wire, bytes, frame),

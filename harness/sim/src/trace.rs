@@ -126,6 +126,11 @@ impl Tracer {
         self.events.clear();
     }
 
+    /// Says whether a trace is on.
+    pub fn is_on(&self) -> bool {
+        self.on
+    }
+
     /// Ends the trace.
     pub fn take(&mut self) -> Vec<TraceEvent> {
         self.on = false;
@@ -134,6 +139,7 @@ impl Tracer {
 
     /// Adds an event. `kind` is called only while a trace is on: a simulation without a trace
     /// pays one branch.
+    #[inline]
     pub fn add(
         &mut self,
         at: Time,

@@ -61,6 +61,7 @@ impl<M: Mode> Simulation<M> {
         }
         node.incarnation += 1;
         node.outbox = Outbox::new(durable);
+        node.outbox.note_applied(self.tracer.is_on());
         let member = Member {
             id,
             incarnation: node.incarnation,

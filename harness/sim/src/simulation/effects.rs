@@ -31,6 +31,9 @@ impl<M: Mode> Simulation<M> {
             node.batch_is_open = false;
             node.call(now, |replica, now, out| replica.on_batch_end(now, out));
             self.carry_out_effects(id);
+            if self.syncs.is_empty() {
+                continue;
+            }
             let mut syncs = std::mem::take(&mut self.syncs);
             for sync in syncs.drain(..) {
                 self.carry_out_synced(id, sync);
@@ -43,8 +46,12 @@ impl<M: Mode> Simulation<M> {
     /// Carries out what a replica wants done, but for syncs that take no time: it leaves them in
     /// `syncs`.
     fn carry_out_effects(&mut self, id: ReplicaId) {
-        let mut effects = std::mem::take(&mut self.effects);
         let node = &mut self.nodes[id.index()];
+        if node.outbox.is_empty() {
+            node.end_batch(self.now, &[]);
+            return;
+        }
+        let mut effects = std::mem::take(&mut self.effects);
         node.outbox.swap_effects(&mut effects);
         node.end_batch(self.now, &effects);
         for effect in effects.drain(..) {
@@ -54,8 +61,7 @@ impl<M: Mode> Simulation<M> {
                     self.respond(id, operation, outcome);
                 }
                 Effect::Persist { token, records } => {
-                    let sync = self.persist(id, token, records);
-                    self.syncs.extend(sync);
+                    self.persist(id, token, records);
                 }
                 Effect::SetTimer { timer, after } => {
                     let key = self.queue.reserve(self.now + after);
@@ -150,13 +156,9 @@ impl<M: Mode> Simulation<M> {
         self.transmit(at, wire, bytes, frame);
     }
 
-    /// Gives records to storage, and returns the sync if it takes no time.
-    fn persist(
-        &mut self,
-        id: ReplicaId,
-        token: PersistToken,
-        records: Vec<LogRecord>,
-    ) -> Option<Sync> {
+    /// Gives records to storage; a sync that takes no time is left in `syncs`.
+    #[inline]
+    fn persist(&mut self, id: ReplicaId, token: PersistToken, records: Vec<LogRecord>) {
         let node = &mut self.nodes[id.index()];
         let cause = self
             .tracer
@@ -170,7 +172,8 @@ impl<M: Mode> Simulation<M> {
         };
         let due = node.take_sync_instant(self.now);
         if due == self.now {
-            return Some(sync);
+            self.syncs.push(sync);
+            return;
         }
         let event = Event::Synced {
             replica: id,
@@ -178,7 +181,6 @@ impl<M: Mode> Simulation<M> {
             sync,
         };
         self.queue.push(due, event);
-        None
     }
 
     fn note_leader(&mut self, id: ReplicaId, term: u64, leader: Option<ReplicaId>) {

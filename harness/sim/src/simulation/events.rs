@@ -75,7 +75,8 @@ pub(super) enum Frame<Message> {
         client: ClientAddress,
         replica: ReplicaId,
         epoch: Epoch,
-        request: Request,
+        /// Boxed: it is larger than any other frame, and few events are requests.
+        request: Box<Request>,
         cause: Option<TraceId>,
     },
     Response {
@@ -269,7 +270,7 @@ impl<M: Mode> Simulation<M> {
     fn carry_out_request(
         &mut self,
         id: ReplicaId,
-        request: Request,
+        request: Box<Request>,
         (region, cause): (RegionIndex, Option<TraceId>),
     ) {
         let operation = request.id;
@@ -289,7 +290,7 @@ impl<M: Mode> Simulation<M> {
         self.open_batch(id, input);
         let now = self.now;
         self.nodes[id.index()].call(now, |replica, now, out| {
-            replica.on_request(now, request, out);
+            replica.on_request(now, *request, out);
         });
     }
 
