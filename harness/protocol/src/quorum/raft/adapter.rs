@@ -1,7 +1,7 @@
 //! The one file that knows the raft library's message types, and how a node of it is configured.
 
 use longhaul_experiment::ReplicaId;
-use protobuf::SingularPtrField;
+use protobuf::{RepeatedField, SingularPtrField};
 use raft::eraftpb::{Entry, Message, MessageType, Snapshot};
 use raft::{Config, RawNode, ReadOnlyOption};
 
@@ -82,6 +82,16 @@ pub(super) fn entry_out(entry: &Entry) -> RaftEntry {
     }
 }
 
+/// Returns entries' form outside the library, without copies.
+fn entries_out(entries: RepeatedField<Entry>) -> Vec<RaftEntry> {
+    let mut out = Vec::with_capacity(entries.len());
+    out.extend(entries.into_vec().into_iter().map(|entry| RaftEntry {
+        term: entry.term,
+        data: entry.data,
+    }));
+    out
+}
+
 /// Returns the library's form of an entry at a position.
 pub(super) fn entry_in(index: u64, entry: RaftEntry) -> Entry {
     Entry {
@@ -142,7 +152,7 @@ pub(super) fn message_out(message: Message) -> Option<(ReplicaId, Box<RaftMessag
         reject_hint: message.reject_hint,
         request_snapshot: message.request_snapshot,
         priority: message.priority,
-        entries: message.entries.iter().map(entry_out).collect(),
+        entries: entries_out(message.entries),
         snapshot: message.snapshot.as_ref().map(snapshot_out),
         context: message.context,
     });

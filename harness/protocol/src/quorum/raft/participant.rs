@@ -432,7 +432,7 @@ impl Participant {
                 let execution = store.execute(&proposed.request, entry.index);
                 out.reply(proposed.request.id, execution.outcome);
                 execution.changed
-            } else if let Ok(request) = request_in(&entry.data) {
+            } else if let Ok(request) = request_in(entry.data) {
                 store.execute(&request, entry.index).changed
             } else {
                 // A leader's first entry is empty.
@@ -496,7 +496,7 @@ impl Participant {
     /// Keeps log and records from growing with the run's length.
     fn tidy(&mut self, out: &mut RaftOutbox) {
         let length = self.node.store().len();
-        if length > 2 * ENTRIES_KEPT {
+        if length > ENTRIES_KEPT + ENTRIES_KEPT / 8 {
             let applied = self.node.store().applied().index;
             let mut until = applied.saturating_sub(ENTRIES_KEPT as u64);
             if self.leads() && length <= ENTRIES_KEPT_MAX {

@@ -1,6 +1,6 @@
 //! Reading a request from the log without copying its values.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use longhaul_experiment::{Key, Operation, OperationId};
 use serde::Deserialize;
 
@@ -42,8 +42,22 @@ enum BorrowedOperation<'a> {
 }
 
 /// Reads a request whose values are parts of `bytes` and keep it in memory.
-pub(super) fn request_in(bytes: &Bytes) -> Result<Request, postcard::Error> {
-    let borrowed: Borrowed<'_> = postcard::from_bytes(bytes)?;
+pub(super) fn request_in(mut bytes: Bytes) -> Result<Request, postcard::Error> {
+    let borrowed: Borrowed<'_> = postcard::from_bytes(&bytes)?;
+    let (id, first_incomplete) = (borrowed.id, borrowed.first_incomplete);
+    if let BorrowedOperation::Write { key, value } = borrowed.operation {
+        // By far the most frequent, so it takes the bytes over instead of counting one user more.
+        let begin = value.as_ptr() as usize - bytes.as_ptr() as usize;
+        let length = value.len();
+        bytes.advance(begin);
+        bytes.truncate(length);
+        let operation = Operation::Write { key, value: bytes };
+        return Ok(Request {
+            id,
+            first_incomplete,
+            operation,
+        });
+    }
     let share = |value: &[u8]| bytes.slice_ref(value);
     let operation = match borrowed.operation {
         BorrowedOperation::Read { key } => Operation::Read { key },
@@ -64,8 +78,8 @@ pub(super) fn request_in(bytes: &Bytes) -> Result<Request, postcard::Error> {
         BorrowedOperation::TakeIfEnough { key, amount } => Operation::TakeIfEnough { key, amount },
     };
     Ok(Request {
-        id: borrowed.id,
-        first_incomplete: borrowed.first_incomplete,
+        id,
+        first_incomplete,
         operation,
     })
 }
@@ -108,8 +122,8 @@ mod tests {
                 operation,
             };
             let bytes = Bytes::from(postcard::to_stdvec(&request).unwrap());
-            assert_eq!(request_in(&bytes).unwrap(), request);
+            assert_eq!(request_in(bytes).unwrap(), request);
         }
-        assert!(request_in(&Bytes::new()).is_err());
+        assert!(request_in(Bytes::new()).is_err());
     }
 }
