@@ -1,5 +1,5 @@
-//! A key's place in the store: as small as it can be, since a run's keys are met in no order and
-//! each of them at every replica.
+//! A key's place in the store. A run's keys are met in no order and each of them at every replica,
+//! so a place is small, and a value that a shared request holds is not touched when it is written.
 
 use bytes::Bytes;
 use longhaul_experiment::{Operation, Version};
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_takes_eight_bytes_beside_what_bytes_take() {
-        assert_eq!(size_of::<Option<Slot>>(), size_of::<Bytes>() + 8);
+    fn an_optional_slot_takes_no_more_than_a_value_and_a_version() {
+        assert!(size_of::<Option<Slot>>() <= size_of::<Bytes>() + size_of::<Version>());
     }
 }
