@@ -46,6 +46,10 @@ struct Persisting {
     messages: Vec<Message<Command>>,
 }
 
+/// How many ticks a replica that came back waits for another's ballot before it stands again: four
+/// rounds of an election, so that an ordinary one is over.
+const UNFOLLOWED_TICKS: u64 = 4 * ELECTION_ROUND_HEARTBEATS;
+
 /// How a participant begins.
 #[derive(Debug)]
 pub(super) struct Beginning {
@@ -68,6 +72,11 @@ pub(super) struct Participant {
     peers_awaited: usize,
     /// Ticks that it lets pass while nobody ever led.
     patience: u32,
+    /// After a restart: ticks during which what it promised last was an old ballot of its own.
+    /// `None`: it did not restart, or has promised another's since.
+    unfollowed: Option<u64>,
+    /// Peers that make a prepare quorum with it.
+    peers_for_prepare: usize,
     queue: Vec<Request>,
     proposed: VecDeque<(u64, OperationId)>,
     proposed_in: Ballot,
@@ -102,6 +111,8 @@ impl Participant {
             } else {
                 0
             },
+            unfollowed: (!beginning.first).then_some(0),
+            peers_for_prepare: quorums.prepare - 1,
             queue: Vec::new(),
             proposed: VecDeque::new(),
             proposed_in: Ballot::default(),
@@ -151,6 +162,29 @@ impl Participant {
             return;
         }
         self.node.tick();
+        self.stand_again_if_unfollowed();
+    }
+
+    /// Stands for election when, long after a restart, what it promised last is still an old ballot
+    /// of its own.
+    ///
+    /// A leader that dies and is back before anybody misses it may leave others with a promise to
+    /// its last ballot while a majority elects a leader with a lower one. They can follow neither,
+    /// and the library's election has nothing that ends it. A higher ballot of this replica does;
+    /// it stands only while it is connected to a prepare quorum, as the election itself demands.
+    fn stand_again_if_unfollowed(&mut self) {
+        let Some(ticks) = self.unfollowed else { return };
+        let promise = self.node.get_promise();
+        if promise != Ballot::default() && promise.pid != self.own {
+            self.unfollowed = None;
+        } else if promise.pid != self.own || self.leads() {
+            self.unfollowed = Some(0);
+        } else if ticks < UNFOLLOWED_TICKS || self.up.len() < self.peers_for_prepare {
+            self.unfollowed = Some(ticks + 1);
+        } else {
+            self.unfollowed = Some(0);
+            self.node.try_become_leader();
+        }
     }
 
     pub(super) fn on_persisted(&mut self, token: PersistToken, out: &mut PaxosOutbox) {
