@@ -164,3 +164,16 @@ fn a_counterexample_is_small_and_its_file_repeats_it_exactly() {
     assert_eq!(replays[0].history, replays[1].history);
     assert_eq!(replays[0].trace, replays[1].trace);
 }
+
+/// What the hunt found in shipped modes, shrunk; each was a violation before it was mended.
+const ONCE_CAUGHT: [&str; 1] = [include_str!("caught/paxos-unfollowed-leader.json")];
+
+#[test]
+fn what_was_caught_once_is_not_caught_again() {
+    for text in ONCE_CAUGHT {
+        let once = Counterexample::parse(text).unwrap();
+        let replay = once.replay(&Shipped).unwrap();
+        let findings = &replay.judgement.findings;
+        assert!(findings.is_empty(), "{}: {findings:?}", once.case.mode);
+    }
+}
