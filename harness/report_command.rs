@@ -5,12 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use longhaul_analysis::{Analysis, analyse};
-use longhaul_experiment::random::Stream;
+use longhaul_experiment::random::{Stream, open_unit};
 use longhaul_experiment::record::RunDirectory;
 use longhaul_experiment::{LinkId, RunRecord};
 use longhaul_report::{TableOptions, charts, export, html, table};
 use longhaul_wan::marginal::QuantileTable;
-use rand::Rng as _;
 
 use crate::arguments::{ExportFormat, ReportArguments};
 use crate::output::{CommandError, print, takes_colours, width};
@@ -57,14 +56,9 @@ pub(crate) fn analysed(record: &RunRecord) -> Analysis {
     let mut generator = record.seed.stream(Stream::MonteCarlo, 0);
     analysis.add_models(record, MODEL_SAMPLES, &mut |link| {
         let (one_way, table) = &tables[&link];
-        *one_way + table.quantile(unit(&mut generator))
+        *one_way + table.quantile(open_unit(&mut generator))
     });
     analysis
-}
-
-/// Returns a number of the open interval from 0 to 1.
-fn unit(generator: &mut longhaul_experiment::random::Generator) -> f64 {
-    ((generator.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
 /// Returns the summary as the JSON that is published.

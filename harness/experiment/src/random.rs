@@ -5,7 +5,7 @@
 //! link changes no draw of another.
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 /// The pinned generator. Its output for a seed is part of the record's meaning.
@@ -57,10 +57,19 @@ impl Seed {
     }
 }
 
+/// Returns a number in [0, 1): the top 53 bits of one draw.
+pub fn unit(generator: &mut Generator) -> f64 {
+    (generator.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+}
+
+/// Returns a number in (0, 1), for functions that are infinite at an end: the middle of one of
+/// 2^53 cells, from the top bits of one draw.
+pub fn open_unit(generator: &mut Generator) -> f64 {
+    ((generator.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+}
+
 #[cfg(test)]
 mod tests {
-    use rand_chacha::rand_core::Rng;
-
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! The load: how many operations, when, on which keys, of which kinds and sizes.
 
-pub(crate) mod draws;
+mod draws;
 mod keys;
 mod schedule;
 mod source;

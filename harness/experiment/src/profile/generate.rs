@@ -25,8 +25,8 @@ use super::derive::DEFAULT_LAN_RTT;
 use super::fit::{Fit, JitterFit, Pair, ideal_ms, measured};
 use super::parse::name_fault;
 use super::{Jitter, Link, Profile, Source, bundled};
+use crate::random::unit;
 use crate::random::{Seed, Stream};
-use crate::workload::draws::unit;
 
 /// The measured pairs among which a pair's deviation is drawn.
 pub const NEIGHBOURS: usize = 64;

@@ -2,12 +2,7 @@
 
 use rand_chacha::rand_core::Rng;
 
-use crate::random::Generator;
-
-/// Returns a number in [0, 1): the top 53 bits of one draw.
-pub(crate) fn unit(generator: &mut Generator) -> f64 {
-    (generator.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
-}
+use crate::random::{Generator, unit};
 
 /// Returns an integer in `0..count`, `count` at least 1, by the high word of a product. With
 /// `count` at most 2^32 no integer's probability is off by more than 2^-64.

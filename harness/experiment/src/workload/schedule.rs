@@ -2,9 +2,9 @@
 
 use std::iter::FusedIterator;
 
-use super::draws::unit;
 use super::source::{OperationSource, PlannedOperation};
 use super::{Arrivals, Workload};
+use crate::random::unit;
 use crate::random::{Generator, Seed, Stream};
 use crate::time::Time;
 

@@ -1,11 +1,12 @@
 //! Operations without an end and, but for the instant given, without time.
 
-use super::draws::{happens, unit};
+use super::draws::happens;
 use super::keys::KeyChooser;
 use super::value::ValueMaker;
 use super::{Workload, WriteMix};
 use crate::ids::{Key, OperationId};
 use crate::operation::{Operation, OperationKind};
+use crate::random::unit;
 use crate::random::{Generator, Seed, Stream};
 use crate::time::Time;
 

@@ -1,7 +1,7 @@
 //! Zipf's distribution over ranks, and the scattering of ranks over keys.
 
-use super::draws::unit;
 use crate::random::Generator;
+use crate::random::unit;
 
 /// Zipf over the ranks `0..count`: rank `r` has probability proportional to `(r + 1)^-exponent`.
 ///

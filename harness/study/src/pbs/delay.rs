@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use longhaul_experiment::random::Generator;
-use rand::Rng;
+use longhaul_experiment::random::{Generator, open_unit};
 use serde::Serialize;
 
 /// A mixture of a Pareto body and an exponential rest; all figures are in milliseconds.
@@ -33,19 +32,14 @@ impl Delay {
 
     /// Draws a delay in milliseconds: the component first, then its quantile function.
     pub fn draw_ms(&self, generator: &mut Generator) -> f64 {
-        let component = unit(generator);
-        let rest = unit(generator);
+        let component = open_unit(generator);
+        let rest = open_unit(generator);
         if component < self.pareto_share {
             self.pareto_scale_ms * libm::pow(rest, -1.0 / self.pareto_shape)
         } else {
             -libm::log(rest) / self.exponential_rate_per_ms
         }
     }
-}
-
-/// Draws from the open unit interval: the middles of 2^53 equal parts.
-fn unit(generator: &mut Generator) -> f64 {
-    ((generator.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
 /// Returns a delay as the simulator takes it. The largest draw of the bundled fits is far below
