@@ -84,7 +84,7 @@ impl LinkConditions {
     /// Says whether a connection between two regions can come up now.
     pub(crate) fn are_connectable(&self, a: RegionIndex, b: RegionIndex) -> bool {
         let is_cut = |from, to| self.is_cut(LinkId { from, to });
-        !is_cut(a, b) && !is_cut(b, a) && !self.ended().contains(&(a.min(b), a.max(b)))
+        !is_cut(a, b) && !is_cut(b, a) && !self.ended().contains(&a.paired_with(b))
     }
 
     fn ended(&self) -> MutexGuard<'_, BTreeSet<(RegionIndex, RegionIndex)>> {

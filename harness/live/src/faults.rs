@@ -123,7 +123,7 @@ impl<R: Replica + Send + 'static> Conductor<R> {
         // A replica reports what was done to it itself.
         if commands
             .iter()
-            .any(|command| replica_of(command.action).is_some())
+            .any(|command| command.action.replica().is_some())
         {
             return;
         }
@@ -142,7 +142,7 @@ impl<R: Replica + Send + 'static> Conductor<R> {
     fn carry_out(&mut self, command: FaultCommand) {
         let now = self.setup.gate.clock.now();
         let conditions = &self.setup.gate.conditions;
-        if let Some(replica) = replica_of(command.action) {
+        if let Some(replica) = command.action.replica() {
             let mailbox = &self.setup.gate.mailboxes.replicas[replica.index()];
             let _ = mailbox.commands.send(HostCommand::Suffer(command));
             return;
@@ -151,7 +151,7 @@ impl<R: Replica + Send + 'static> Conductor<R> {
             FaultAction::CutLink(link) => {
                 conditions.change(link, now, |condition| condition.is_cut = true);
                 self.cut.insert(link, now);
-                let timeout = silence_timeout(self.round_trip(pair(link)));
+                let timeout = silence_timeout(self.round_trip(link.ends()));
                 let cue = Delivery::Faults(Cue::Silence { link, cut_at: now });
                 let line = &self.setup.gate.line;
                 line.push_unordered(now + timeout, cue.into());
@@ -159,7 +159,7 @@ impl<R: Replica + Send + 'static> Conductor<R> {
             FaultAction::HealLink(link) => {
                 conditions.change(link, now, |condition| condition.is_cut = false);
                 self.cut.remove(&link);
-                self.hear(pair(link), now);
+                self.hear(link.ends(), now);
             }
             FaultAction::LinkDelay { link, added } => {
                 conditions.change(link, now, |condition| condition.added = added);
@@ -185,8 +185,8 @@ impl<R: Replica + Send + 'static> Conductor<R> {
 
     /// Ends the connections over a link that has been cut for the time-out.
     fn silence(&mut self, link: LinkId, cut_at: Time) {
-        if self.cut.get(&link) == Some(&cut_at) && self.silenced.insert(pair(link)) {
-            self.end(pair(link));
+        if self.cut.get(&link) == Some(&cut_at) && self.silenced.insert(link.ends()) {
+            self.end(link.ends());
         }
     }
 
@@ -233,28 +233,5 @@ impl<R: Replica + Send + 'static> Conductor<R> {
 
     fn round_trip(&self, (a, b): Pair) -> Duration {
         self.setup.gate.links.round_trip(a, b)
-    }
-}
-
-fn pair(link: LinkId) -> Pair {
-    (link.from.min(link.to), link.from.max(link.to))
-}
-
-/// Returns the replica that an action is done to, if it is one.
-fn replica_of(action: FaultAction) -> Option<ReplicaId> {
-    match action {
-        FaultAction::Crash(replica)
-        | FaultAction::Restart(replica)
-        | FaultAction::Pause(replica)
-        | FaultAction::Resume(replica)
-        | FaultAction::Slow { replica, .. }
-        | FaultAction::SlowDisk { replica, .. }
-        | FaultAction::ClockShift { replica, .. } => Some(replica),
-        FaultAction::CutLink(_)
-        | FaultAction::HealLink(_)
-        | FaultAction::LinkDelay { .. }
-        | FaultAction::LinkLoss { .. }
-        | FaultAction::EndConnections { .. }
-        | FaultAction::RestoreConnections { .. } => None,
     }
 }

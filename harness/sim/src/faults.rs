@@ -2,21 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use longhaul_experiment::fault::{FaultAction, FaultEdge, FaultPlan, FaultSupport};
-use longhaul_experiment::record::{BackendKind, FaultRecord};
-use longhaul_experiment::{FaultKind, RunError, Scenario, Time};
+use longhaul_experiment::fault::{FaultAction, FaultEdge, FaultPlan};
+use longhaul_experiment::record::FaultRecord;
+use longhaul_experiment::{RunError, Scenario, Time};
 use longhaul_protocol::Mode;
 
 use crate::simulation::Simulation;
 
 /// Tells the tokens of faults from those of clients.
 const FAULT_TOKEN: u64 = 1 << 63;
-
-/// What the simulation can make happen.
-const SUPPORT: FaultSupport = FaultSupport {
-    backend: BackendKind::Sim.name(),
-    kinds: &FaultKind::NAMES,
-};
 
 /// The faults of a run.
 #[derive(Debug)]
@@ -29,7 +23,6 @@ impl Faults {
     ///
     /// A fault cannot happen in the scenario's topology.
     pub fn new(scenario: &Scenario, window_start: Time) -> Result<Faults, RunError> {
-        SUPPORT.check(&scenario.faults)?;
         let plan = FaultPlan::new(&scenario.faults, &scenario.topology, window_start)?;
         Ok(Faults(plan))
     }

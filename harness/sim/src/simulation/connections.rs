@@ -49,7 +49,7 @@ pub(super) struct Disconnected {
 impl Disconnected {
     /// Notes a reset between two regions; `false` when one is under way.
     pub fn begin_reset(&mut self, a: RegionIndex, b: RegionIndex, now: Time) -> bool {
-        let pair = (a.min(b), a.max(b));
+        let pair = a.paired_with(b);
         let is_new = !self.resets.contains_key(&pair);
         self.resets.entry(pair).or_insert(now);
         is_new
@@ -57,7 +57,7 @@ impl Disconnected {
 
     /// Ends a reset between two regions, and returns when it began; `None`: there is none.
     pub fn end_reset(&mut self, a: RegionIndex, b: RegionIndex) -> Option<Time> {
-        self.resets.remove(&(a.min(b), a.max(b)))
+        self.resets.remove(&a.paired_with(b))
     }
 
     fn take_unsent(&mut self, is_taken: impl Fn(&Unsent) -> bool) -> Vec<Unsent> {
@@ -241,7 +241,7 @@ impl<M: Mode> Simulation<M> {
     pub(super) fn is_blocked(&self, (a, b): (RegionIndex, RegionIndex)) -> bool {
         let is_cut =
             directions(a, b).any(|(from, to)| self.network.cut_of(LinkId { from, to }).is_some());
-        is_cut || self.disconnected.resets.contains_key(&(a.min(b), a.max(b)))
+        is_cut || self.disconnected.resets.contains_key(&a.paired_with(b))
     }
 
     fn replica_in(&self, region: RegionIndex) -> Option<ReplicaId> {
