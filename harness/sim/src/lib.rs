@@ -31,5 +31,4 @@ pub mod trace;
 
 pub use backend::SimBackend;
 pub use explain::{ExplainOrder, Explanation, explain};
-pub use network::FRAMING_BYTES;
 pub use simulation::{Simulation, SimulationOptions};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use longhaul_experiment::backend::FRAME_HEADER_BYTES;
 use longhaul_experiment::fault::faulted_link;
 use longhaul_experiment::profile::{Link, Marginal};
 use longhaul_experiment::record::LinkTraffic;
@@ -16,10 +17,6 @@ use serde::Serialize;
 use crate::frame_size::frame_size;
 use crate::queue::Lane;
 use crate::simulation::ClientAddress;
-
-/// Bytes that a frame adds to its content, as frames of the `local` backend do: a length of 4
-/// bytes and a logical instant of sending of 8.
-pub const FRAMING_BYTES: usize = 12;
 
 /// One direction of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -186,7 +183,7 @@ impl<F> Network<F> {
         if !self.counting && !self.size_matters {
             return 0;
         }
-        frame_size(content).unwrap_or(0) + FRAMING_BYTES
+        frame_size(content).unwrap_or(0) + FRAME_HEADER_BYTES
     }
 
     /// Returns the lane of the event queue for a connection's frames: one for all connections
