@@ -432,11 +432,12 @@ impl Participant {
                 let execution = store.execute(&proposed.request, entry.index);
                 out.reply(proposed.request.id, execution.outcome);
                 execution.changed
-            } else if let Ok(request) = request_in(entry.data) {
-                store.execute(&request, entry.index).changed
-            } else {
-                // A leader's first entry is empty.
+            } else if entry.data.is_empty() {
+                // A leader's first entry.
                 None
+            } else {
+                let request = request_in(entry.data).expect("a leader encodes what it proposes");
+                store.execute(&request, entry.index).changed
             };
             if let Some((key, version)) = execution {
                 out.applied(key, version);
