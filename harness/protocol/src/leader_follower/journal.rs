@@ -111,7 +111,7 @@ impl Journal {
     }
 
     /// Says whether the log has entries that were not handed over yet.
-    pub(super) fn lacks_entries(&self, log: &Log) -> bool {
+    pub(super) fn is_behind(&self, log: &Log) -> bool {
         self.submitted < log.last().index
     }
 
@@ -140,7 +140,7 @@ impl Journal {
 
     /// Persists all entries that were not handed over yet, or a checkpoint when one is due.
     pub(super) fn persist_entries(&mut self, image: &Image<'_>, out: &mut Outbox<Message, Timer>) {
-        if !self.lacks_entries(image.log) {
+        if !self.is_behind(image.log) {
             return;
         }
         let last = image.log.last().index;

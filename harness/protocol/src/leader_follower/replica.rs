@@ -283,7 +283,7 @@ impl LeaderFollowerReplica {
 
     /// Hands to the storage what is new.
     fn persist(&mut self, out: &mut Outbox<Message, Timer>) {
-        if !self.journal.lacks_entries(&self.log) {
+        if !self.journal.is_behind(&self.log) {
             return;
         }
         let image = Image {
