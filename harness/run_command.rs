@@ -240,7 +240,8 @@ fn supported(expected: u64) -> String {
     match percentile_support(expected) {
         Some(percentile) => format!(
             "percentiles up to p{}: about {expected} operations per region and mode",
-            format!("{:.3}", percentile * 100.0)
+            // Rounded down: what 3 million operations support is not all percentiles.
+            format!("{:.3}", (percentile * 1e5 + 1e-6).floor() / 1e3)
                 .trim_end_matches('0')
                 .trim_end_matches('.')
         ),
@@ -313,4 +314,25 @@ fn raise_on_signal(interrupt: &Interrupt) -> Result<(), CommandError> {
             });
         })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_percentiles_that_a_number_of_operations_supports_are_rounded_down() {
+        // 10 of 1600 lie beyond p99.375, 10 of 3 million beyond p99.99967.
+        assert!(
+            supported(1_600).contains("p99.375:"),
+            "{}",
+            supported(1_600)
+        );
+        assert!(
+            supported(3_000_000).contains("p99.999:"),
+            "{}",
+            supported(3_000_000)
+        );
+        assert!(supported(5).starts_with("no percentile"));
+    }
 }
