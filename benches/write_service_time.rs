@@ -114,7 +114,8 @@ fn mean_service_time(scenario: &Scenario, mode: &ModeSpec, data_directory: &Path
         on_progress: Box::new(|_| {}),
     };
     let record = wiring::run(scenario, options)
-        .unwrap_or_else(|why| panic!("mode {mode} does not run: {why}"));
+        .unwrap_or_else(|why| panic!("mode {mode} does not run: {why}"))
+        .expect("nobody interrupts it");
     let mean_ns = service_times(&record)
         .mean_ns()
         .unwrap_or_else(|| panic!("mode {mode}: no write ended in the measured window"));

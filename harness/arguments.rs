@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::exit_codes;
 use crate::model_arguments::{
     LEADERLESS_EXAMPLES, LeaderlessArguments, PBS_EXAMPLES, PbsArguments,
 };
@@ -12,7 +13,7 @@ use crate::model_arguments::{
 /// A geo-replication latency benchmark: what a replicated write costs, and what is given up to
 /// make it cheaper.
 #[derive(Debug, Parser)]
-#[command(name = "longhaul", version, max_term_width = 100)]
+#[command(name = "longhaul", version, max_term_width = 100, after_help = exit_codes::help())]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -83,7 +84,10 @@ Examples:
   longhaul verify --mode quorum:raft --seeds 1000
   longhaul verify --mode eventual:lww --demand linearizable
       A weaker mode is caught breaking what it does not promise.
-  longhaul verify --replay counterexample.json";
+  longhaul verify --replay counterexample.json
+  longhaul verify --for 2m --seeds 1000000
+      The seven default modes in turn, two minutes in all.
+      Exit code 3: a violation was found; 4: none was, but not all was decided.";
 
 /// The flags of `verify`.
 #[derive(Debug, Args)]
@@ -98,7 +102,8 @@ pub struct VerifyArguments {
     /// The first seed.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub from: u64,
-    /// Stop all modes after this time, e.g. `60s`; the seeds that were run are reported.
+    /// Stop after this time, e.g. `60s`, of which each mode has an equal share; the seeds that were
+    /// run are reported.
     #[arg(long = "for", value_name = "TIME")]
     pub lasts: Option<String>,
     /// Demand this besides what the mode promises: `linearizable`, `read-your-writes`,
@@ -212,7 +217,8 @@ pub struct RunArguments {
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub attempts: u32,
     /// Run the whole scenario this often, with seeds of its own and the modes in shuffled order, and
-    /// leave a folder for each: NAME-1, NAME-2, ... `compare` takes them together.
+    /// leave a folder for each: NAME-1, NAME-2, ... `compare` takes them together, so a name that
+    /// former runs have used is refused.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with = "json")]
     pub repeat: Option<u32>,
     /// Keep one record per operation (`history-*.jsonl`); memory then grows with the run.
@@ -234,7 +240,7 @@ Examples:
   longhaul run --repeat 5 --name before
   longhaul run --repeat 5 --name after
   longhaul compare results/runs/before results/runs/after --fail-if p99+10%
-      Exit code 2: the lower 95% bound of a change exceeds the limit; 3: it could not be judged,
+      Exit code 3: the lower 95% bound of a change exceeds the limit; 4: it could not be judged,
       because a side has fewer than three runs or too few operations.";
 
 /// The flags of `compare`.

@@ -4,20 +4,21 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use longhaul_experiment::Seed;
 use longhaul_experiment::histogram::Histogram;
 use longhaul_experiment::scenario::{
     ArrivalKind, DurationText, DurationsFile, JitterChoice, LimitsFile, ScenarioFile,
     ServiceFields, ServiceFile, WorkloadFile,
 };
-use longhaul_experiment::{ModeSpec, Seed};
+use longhaul_live::Interrupt;
 use longhaul_live::storage::sync_times;
-use longhaul_live::{Interrupt, LocalBackend, LocalOptions};
 use longhaul_study::service::{ServiceMeasurement, measure_service};
 
 use crate::arguments::CalibrateArguments;
+use crate::flags;
 use crate::output::{CommandError, note, print};
 use crate::scenario_arguments::find_profile;
-use crate::wiring::VERSION;
+use crate::wiring::{VERSION, command, local};
 
 /// Syncs that are timed.
 const SYNCS: u32 = 500;
@@ -32,14 +33,7 @@ pub(crate) fn calibrate(arguments: &CalibrateArguments) -> Result<ExitCode, Comm
     let profile = find_profile(scenario.profile_name())?;
     let scenario = scenario.resolve(profile)?;
     let scratch = std::env::temp_dir().join(format!("longhaul-calibrate-{}", std::process::id()));
-    let command: Vec<String> = std::env::args().collect();
-    let mut backend = LocalBackend::new(LocalOptions {
-        longhaul_version: VERSION.to_owned(),
-        command: command.clone(),
-        data_directory: scratch,
-        interrupt: Interrupt::default(),
-        on_progress: Box::new(|_| {}),
-    });
+    let mut backend = local(scratch, Interrupt::default(), Box::new(|_| {}));
     note(&format!(
         "driving {} modes to saturation over connections without delay, three value sizes each\n",
         scenario.modes.len()
@@ -49,7 +43,7 @@ pub(crate) fn calibrate(arguments: &CalibrateArguments) -> Result<ExitCode, Comm
         note(&described(one)?);
     }
     let syncs = sync_times(&arguments.directory, SYNCS, SYNC_BYTES)?;
-    let machine = longhaul_live::describe_environment(VERSION, command);
+    let machine = longhaul_live::describe_environment(VERSION, command());
     let mut text = format!(
         "# What replicas' work costs: give this file to `run --backend sim --service`.\n\
          # Measured by longhaul {VERSION} on {} ({} processors), {}; syncs of {SYNC_BYTES} B.\n\n",
@@ -63,17 +57,15 @@ pub(crate) fn calibrate(arguments: &CalibrateArguments) -> Result<ExitCode, Comm
 /// A closed loop over connections without delay, as `run --profile loopback-3 --closed-loop 64
 /// --connections 8`.
 fn saturating(arguments: &CalibrateArguments) -> Result<ScenarioFile, CommandError> {
-    let modes: Result<Vec<ModeSpec>, _> = arguments.modes.iter().map(|mode| mode.parse()).collect();
-    let modes = modes?;
     Ok(ScenarioFile {
         name: Some("service-times".to_owned()),
         profile: Some("loopback-3".to_owned()),
         clients: None,
-        modes: (!modes.is_empty()).then_some(modes),
+        modes: flags::modes(&arguments.modes)?,
         jitter: Some(JitterChoice::None),
         durations: DurationsFile {
             warmup: Some(DurationText(Duration::from_millis(500))),
-            measured: Some(arguments.duration.parse()?),
+            measured: Some(flags::stated_time("--duration", &arguments.duration)?),
             drain: None,
         },
         limits: LimitsFile {

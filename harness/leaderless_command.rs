@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longhaul_experiment::scenario::DurationText;
 use longhaul_experiment::{ModeSpec, Seed, Topology};
 use longhaul_protocol::quorum::timeouts::Timeouts;
 use longhaul_study::leaderless::{
@@ -13,8 +12,9 @@ use longhaul_study::leaderless::{
 };
 use serde_json::json;
 
+use crate::flags;
 use crate::model_arguments::LeaderlessArguments;
-use crate::output::{CommandError, print};
+use crate::output::{CommandError, print, print_json};
 use crate::scenario_arguments::find_profile;
 
 const QUANTILES: [(&str, f64); 5] = [
@@ -37,7 +37,7 @@ different instants (all timers tick together). Heartbeats are 1/20 of the least 
 /// Measures leaderless time by number of replicas and prints its distribution.
 pub(crate) fn leaderless(arguments: &LeaderlessArguments) -> Result<ExitCode, CommandError> {
     let mode: ModeSpec = arguments.mode.parse()?;
-    let patience: DurationText = arguments.patience.parse()?;
+    let patience = flags::stated_time("--patience", &arguments.patience)?;
     let mut text = format!(
         "{mode}, {} seeds from {} for each number of replicas; milliseconds\n\n",
         arguments.seeds, arguments.seed
@@ -72,13 +72,12 @@ pub(crate) fn leaderless(arguments: &LeaderlessArguments) -> Result<ExitCode, Co
         }));
     }
     if arguments.json {
-        let value = json!({
+        print_json(&json!({
             "mode": mode.to_string(),
             "first_seed": arguments.seed,
             "seeds": arguments.seeds,
             "rows": rows,
-        });
-        print(&format!("{value:#}\n"))?;
+        }))?;
     } else {
         print(&format!("{text}\n{LEFT_OUT}"))?;
     }
@@ -87,11 +86,8 @@ pub(crate) fn leaderless(arguments: &LeaderlessArguments) -> Result<ExitCode, Co
 
 fn place(arguments: &LeaderlessArguments, replicas: u16) -> Result<Topology, CommandError> {
     let Some(name) = &arguments.profile else {
-        let delay = match &arguments.delay {
-            None => DELAY,
-            Some(text) => text.parse::<DurationText>()?.0,
-        };
-        return Ok(evenly_spaced(replicas, delay));
+        let delay = flags::time("--delay", arguments.delay.as_deref())?;
+        return Ok(evenly_spaced(replicas, delay.map_or(DELAY, |it| it.0)));
     };
     let profile = find_profile(name)?.without_jitter();
     let regions: Vec<_> = profile

@@ -4,6 +4,7 @@
 //! that knows all backends.
 
 pub mod arguments;
+pub mod exit_codes;
 pub mod model_arguments;
 pub mod scenario_arguments;
 pub mod wiring;
@@ -12,6 +13,7 @@ mod calibrate_command;
 mod compare_command;
 mod doctor_command;
 mod explain_command;
+mod flags;
 mod leaderless_command;
 mod mode_command;
 mod output;
@@ -19,6 +21,7 @@ mod pbs_command;
 mod profile_command;
 mod report_command;
 mod run_command;
+mod run_folders;
 mod shell_command;
 mod verify_command;
 
@@ -27,8 +30,8 @@ use std::process::ExitCode;
 use arguments::{Arguments, Command};
 pub use output::CommandError;
 
-/// Runs a command; an error is one message on standard error and exit code 1. A run that was
-/// interrupted ends with exit code 130 after its partial record is written.
+/// Runs a command and returns its exit code, see [`exit_codes`]; an error is one message on standard
+/// error.
 pub fn execute(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::Run(arguments) => run_command::run(*arguments),
@@ -51,7 +54,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             output::note(&format!("error: {error}\n"));
-            ExitCode::FAILURE
+            ExitCode::from(exit_codes::FAILED)
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs;
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use console::Term;
+use serde::Serialize;
 
 /// A command's failure: the error of some crate with what was being done.
 #[derive(Debug)]
@@ -63,6 +66,33 @@ pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     output.write_all(text.as_bytes())?;
     output.flush()?;
     Ok(())
+}
+
+/// Prints something as JSON on standard output.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
+    print(&json(value)?)
+}
+
+/// Returns something as JSON that people can read, too.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, CommandError> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Reads a file of text.
+pub(crate) fn read_file(path: &Path) -> Result<String, CommandError> {
+    let doing = || format!("reading {}", path.display());
+    fs::read_to_string(path).map_err(|why| CommandError::new(doing(), why))
+}
+
+/// Writes a file, and the folders that lead to it.
+pub(crate) fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CommandError> {
+    let doing = || format!("writing {}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|why| CommandError::new(doing(), why))?;
+    }
+    fs::write(path, content).map_err(|why| CommandError::new(doing(), why))
 }
 
 /// Tells the user something on standard error; nobody may be listening.

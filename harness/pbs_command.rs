@@ -10,7 +10,7 @@ use longhaul_study::pbs::{
 use serde_json::{Value, json};
 
 use crate::model_arguments::PbsArguments;
-use crate::output::{CommandError, print};
+use crate::output::{CommandError, print, print_json};
 
 const PERCENTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
 
@@ -40,8 +40,7 @@ pub(crate) fn pbs(arguments: &PbsArguments) -> Result<ExitCode, CommandError> {
     let predicted = predict(&setting, seed);
     let measured = simulate(&setting, seed, &distances(&predicted))?;
     if arguments.json {
-        let value = as_json(&setting, seed, (&measured, &predicted));
-        print(&format!("{value:#}\n"))?;
+        print_json(&as_json(&setting, seed, (&measured, &predicted)))?;
     } else {
         print(&as_table(&setting, seed, (&measured, &predicted))?)?;
     }

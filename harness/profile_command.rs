@@ -13,7 +13,7 @@ use longhaul_experiment::{Profile, Seed};
 use longhaul_report::matrix_table;
 
 use crate::arguments::{GenerateArguments, ImportArguments, ProfileCommand};
-use crate::output::{CommandError, note, print, width};
+use crate::output::{CommandError, note, print, width, write_file};
 use crate::scenario_arguments::find_profile;
 
 /// Runs a `profile` command.
@@ -132,8 +132,7 @@ fn generate(arguments: &GenerateArguments) -> Result<String, CommandError> {
     let Some(file) = &arguments.out else {
         return Ok(text);
     };
-    let doing = || format!("cannot write {}", file.display());
-    std::fs::write(file, text).map_err(|error| CommandError::new(doing(), error))?;
+    write_file(file, text)?;
     note(&format!("wrote {}\n", file.display()));
     Ok(String::new())
 }

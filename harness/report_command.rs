@@ -12,7 +12,7 @@ use longhaul_report::{TableOptions, charts, export, html, table};
 use longhaul_wan::marginal::QuantileTable;
 
 use crate::arguments::{ExportFormat, ReportArguments};
-use crate::output::{CommandError, print, takes_colours, width};
+use crate::output::{CommandError, json, print, takes_colours, width};
 
 /// Draws of the message pattern beside the floor, for each mode and client region.
 const MODEL_SAMPLES: u64 = 20_000;
@@ -63,9 +63,7 @@ pub(crate) fn analysed(record: &RunRecord) -> Analysis {
 
 /// Returns the summary as the JSON that is published.
 pub(crate) fn summary_json(analysis: &Analysis) -> Result<String, CommandError> {
-    let mut json = serde_json::to_string_pretty(&analysis.summary)?;
-    json.push('\n');
-    Ok(json)
+    json(&analysis.summary)
 }
 
 /// Writes one percentile text a mode and client region into a run's folder; returns their paths.

@@ -8,27 +8,29 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use indicatif::{ProgressBar, ProgressStyle};
 use longhaul_experiment::record::{BackendKind, RunDirectory, percentile_support, run_name};
 use longhaul_experiment::workload::Arrivals;
-use longhaul_experiment::{RunError, RunRecord, Scenario, Seed};
+use longhaul_experiment::{RunRecord, Scenario, Seed};
 use longhaul_live::{Interrupt, Phase, Progress};
 use longhaul_study::repeats;
 
 use crate::arguments::RunArguments;
+use crate::exit_codes::{DONE, FAILED, INTERRUPTED};
 use crate::output::{CommandError, note, print};
 use crate::report_command::{analysed, summary_json, write_report};
+use crate::run_folders;
 use crate::scenario_arguments::scenario;
 use crate::wiring::{self, RunOptions};
-
-/// The exit code of a run that was interrupted: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
 
 /// Runs a scenario and leaves its record, summary, table and charts.
 pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
     let (scenario, backend) = scenario(&arguments)?;
-    note(&announcement(&scenario, backend, arguments.seed)?);
     let name = match &arguments.name {
         Some(name) => name.clone(),
         None => run_name(unix_seconds(), &scenario.name),
     };
+    if arguments.repeat.is_some() {
+        run_folders::check_free(&arguments.out, &name)?;
+    }
+    note(&announcement(&scenario, backend, arguments.seed)?);
     let interrupt = Interrupt::default();
     raise_on_signal(&interrupt)?;
     let Some(count) = arguments.repeat else {
@@ -39,8 +41,9 @@ pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
             name,
             interrupt,
         };
-        return once.run(&scenario, &scenario);
+        return Ok(ExitCode::from(once.run(&scenario, &scenario)?));
     };
+    let mut codes = Vec::new();
     for number in 1..=count {
         let seed = Seed(arguments.seed.wrapping_add(u64::from(number - 1)));
         note(&format!("repeat {number} of {count}, seed {}\n", seed.0));
@@ -51,12 +54,13 @@ pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
             name: format!("{name}-{number}"),
             interrupt: interrupt.clone(),
         };
-        let code = once.run(&repeats::shuffled(&scenario, seed), &scenario)?;
+        codes.push(once.run(&repeats::shuffled(&scenario, seed), &scenario)?);
         if interrupt.is_raised() {
-            return Ok(code);
+            return Ok(ExitCode::from(INTERRUPTED));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    let worse = codes.into_iter().find(|&code| code != DONE);
+    Ok(ExitCode::from(worse.unwrap_or(DONE)))
 }
 
 /// One run of a scenario, and what it leaves.
@@ -70,7 +74,7 @@ struct Once<'a> {
 
 impl Once<'_> {
     /// Runs a scenario and leaves a folder, with the modes in the order of `asked`.
-    fn run(self, scenario: &Scenario, asked: &Scenario) -> Result<ExitCode, CommandError> {
+    fn run(self, scenario: &Scenario, asked: &Scenario) -> Result<u8, CommandError> {
         let arguments = self.arguments;
         let directory = RunDirectory::create(&arguments.out, &self.name)?;
         let options = RunOptions {
@@ -78,12 +82,28 @@ impl Once<'_> {
             seed: self.seed,
             attempts: arguments.attempts,
             data_directory: directory.path().join("wal"),
-            interrupt: self.interrupt,
+            interrupt: self.interrupt.clone(),
             on_progress: reporter(scenario),
         };
         let outcome = wiring::run(scenario, options);
-        let outcome = outcome.map(|record| repeats::in_order(record, asked));
-        leave(arguments, &directory, outcome)
+        // Whatever came of it, no log of a replica stays behind.
+        let _ = std::fs::remove_dir_all(directory.path().join("wal"));
+        let Ok(Some(record)) = outcome else {
+            // Nothing was measured: a folder without a record would only be in the way.
+            let _ = std::fs::remove_dir(directory.path());
+            outcome?;
+            note("interrupted: nothing was measured\n");
+            return Ok(INTERRUPTED);
+        };
+        let record = repeats::in_order(record, asked);
+        leave(arguments, &directory, &record)?;
+        if self.interrupt.is_raised() {
+            if !record.complete {
+                note("interrupted: the record is partial and says so\n");
+            }
+            return Ok(INTERRUPTED);
+        }
+        Ok(if record.complete { DONE } else { FAILED })
     }
 }
 
@@ -91,23 +111,13 @@ impl Once<'_> {
 fn leave(
     arguments: &RunArguments,
     directory: &RunDirectory,
-    outcome: Result<RunRecord, RunError>,
-) -> Result<ExitCode, CommandError> {
-    // Whatever came of it, no log of a replica stays behind.
-    let _ = std::fs::remove_dir_all(directory.path().join("wal"));
-    let record = match outcome {
-        Ok(record) => record,
-        Err(why) => {
-            // Nothing was measured: a folder without a record would only be in the way.
-            let _ = std::fs::remove_dir(directory.path());
-            return Err(why.into());
-        }
-    };
-    directory.write_record(&record)?;
-    directory.write_interval_logs(&record)?;
-    directory.write_history(&record)?;
-    let analysis = analysed(&record);
-    let table = write_report(directory, &record, &analysis)?;
+    record: &RunRecord,
+) -> Result<(), CommandError> {
+    directory.write_record(record)?;
+    directory.write_interval_logs(record)?;
+    directory.write_history(record)?;
+    let analysis = analysed(record);
+    let table = write_report(directory, record, &analysis)?;
     if arguments.json {
         print(&summary_json(&analysis)?)?;
     } else {
@@ -117,11 +127,13 @@ fn leave(
         "\nrecord, report.html, charts and summary: {}\n",
         directory.path().display()
     ));
-    if !record.complete {
-        note("interrupted: the record is partial and says so\n");
-        return Ok(ExitCode::from(INTERRUPTED));
+    for failure in &record.failures {
+        note(&format!(
+            "failed, so the record lacks it: {}\n",
+            failure.why
+        ));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn unix_seconds() -> u64 {
@@ -228,7 +240,8 @@ fn supported(expected: u64) -> String {
     match percentile_support(expected) {
         Some(percentile) => format!(
             "percentiles up to p{}: about {expected} operations per region and mode",
-            format!("{:.3}", percentile * 100.0)
+            // Rounded down: what 3 million operations support is not all percentiles.
+            format!("{:.3}", (percentile * 1e5 + 1e-6).floor() / 1e3)
                 .trim_end_matches('0')
                 .trim_end_matches('.')
         ),
@@ -281,7 +294,7 @@ fn phase(phase: Phase) -> &'static str {
     }
 }
 
-/// Raises the interrupt at the first Ctrl-C or termination; the second one ends the program.
+/// Raises the interrupt at the first Ctrl-C; the second one ends the program.
 fn raise_on_signal(interrupt: &Interrupt) -> Result<(), CommandError> {
     let interrupt = interrupt.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -301,4 +314,25 @@ fn raise_on_signal(interrupt: &Interrupt) -> Result<(), CommandError> {
             });
         })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_percentiles_that_a_number_of_operations_supports_are_rounded_down() {
+        // 10 of 1600 lie beyond p99.375, 10 of 3 million beyond p99.99967.
+        assert!(
+            supported(1_600).contains("p99.375:"),
+            "{}",
+            supported(1_600)
+        );
+        assert!(
+            supported(3_000_000).contains("p99.999:"),
+            "{}",
+            supported(3_000_000)
+        );
+        assert!(supported(5).starts_with("no percentile"));
+    }
 }

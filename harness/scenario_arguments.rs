@@ -1,15 +1,13 @@
 //! From the flags of `run` to a scenario: file, flags, profile, validation.
 
-use std::error::Error;
 use std::fs;
 use std::path::Path;
-use std::str::FromStr;
 
 use longhaul_experiment::profile::{Profile, bundled};
 use longhaul_experiment::record::BackendKind;
 use longhaul_experiment::scenario::{
-    ArrivalKind, Durability, DurationText, DurationsFile, JitterChoice, LimitsFile, ScenarioFile,
-    ServiceFile, WorkloadFile,
+    ArrivalKind, Durability, DurationsFile, JitterChoice, LimitsFile, ScenarioFile, ServiceFile,
+    WorkloadFile,
 };
 use longhaul_experiment::workload::KeyDistribution;
 use longhaul_experiment::{ModeSpec, Scenario};
@@ -18,7 +16,8 @@ use crate::arguments::{
     ArrivalsArgument, BackendArgument, DurabilityArgument, JitterArgument, KeysArgument,
     PlacementArguments, RunArguments,
 };
-use crate::output::CommandError;
+use crate::flags;
+use crate::output::{CommandError, read_file};
 
 /// Returns the scenario that the flags ask for, and where it is to run.
 ///
@@ -82,7 +81,7 @@ fn read_scenario(path: &Path) -> Result<ScenarioFile, CommandError> {
         );
         return Err(CommandError::new(reading(), why));
     }
-    let text = fs::read_to_string(path).map_err(|why| CommandError::new(reading(), why))?;
+    let text = read_file(path)?;
     Ok(ScenarioFile::parse(&text, &path.display().to_string())?)
 }
 
@@ -108,10 +107,8 @@ fn from_placement(placement: &PlacementArguments) -> ScenarioFile {
 }
 
 fn from_flags(arguments: &RunArguments) -> Result<ScenarioFile, CommandError> {
-    let modes: Result<Vec<ModeSpec>, _> = arguments.modes.iter().map(|mode| mode.parse()).collect();
-    let modes = modes?;
     Ok(ScenarioFile {
-        modes: (!modes.is_empty()).then_some(modes),
+        modes: flags::modes(&arguments.modes)?,
         backend: arguments.backend.map(|backend| match backend {
             BackendArgument::Local => BackendKind::Local,
             BackendArgument::Sim => BackendKind::Sim,
@@ -126,12 +123,12 @@ fn from_flags(arguments: &RunArguments) -> Result<ScenarioFile, CommandError> {
         }),
         history: arguments.history.then_some(true),
         durations: DurationsFile {
-            warmup: flag("--warmup", arguments.warmup.as_deref())?,
-            measured: flag("--duration", arguments.duration.as_deref())?,
+            warmup: flags::time("--warmup", arguments.warmup.as_deref())?,
+            measured: flags::time("--duration", arguments.duration.as_deref())?,
             drain: None,
         },
         limits: LimitsFile {
-            operation_timeout: flag("--timeout", arguments.timeout.as_deref())?,
+            operation_timeout: flags::time("--timeout", arguments.timeout.as_deref())?,
             max_in_flight: None,
             connections: arguments.connections,
         },
@@ -170,12 +167,4 @@ fn workload(arguments: &RunArguments) -> WorkloadFile {
         conflict_rate: arguments.conflict_rate,
         locality: arguments.locality,
     }
-}
-
-fn flag(name: &str, text: Option<&str>) -> Result<Option<DurationText>, CommandError>
-where
-    <DurationText as FromStr>::Err: Error + Send + Sync + 'static,
-{
-    let parsed = text.map(DurationText::from_str).transpose();
-    parsed.map_err(|why| CommandError::new(name, why))
 }

@@ -1,15 +1,12 @@
 //! `longhaul verify`.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
 use longhaul_analysis::checkers::Guarantee;
-use longhaul_experiment::scenario::{DurationText, ScenarioFile};
-use longhaul_experiment::{ModeSpec, Seed};
+use longhaul_experiment::Seed;
 use longhaul_report::space_time::space_time;
 use longhaul_study::verify::{
     Caught, Counterexample, HuntOptions, HuntOutcome, Shipped, VerifyError, diagram,
@@ -17,8 +14,9 @@ use longhaul_study::verify::{
 };
 
 use crate::arguments::VerifyArguments;
-use crate::output::{CommandError, note, print};
-use crate::scenario_arguments::find_profile;
+use crate::exit_codes;
+use crate::flags;
+use crate::output::{CommandError, note, print, read_file, write_file};
 
 /// How many seeds a mode is tried with at a time when modes share a stated time.
 const SLICE: u64 = 100;
@@ -26,43 +24,39 @@ const SLICE: u64 = 100;
 /// How many runs shrinking a case may take.
 const SHRINK_RUNS: u32 = 3_000;
 
-/// Hunts on each mode, or carries a counterexample out again. The exit code is 1 when something
-/// was found or could not be decided.
+/// Hunts on each mode, or carries a counterexample out again.
 pub(crate) fn verify(arguments: &VerifyArguments) -> Result<ExitCode, CommandError> {
-    // A replica that panics is a finding, reported with its case; the default message is noise.
-    std::panic::set_hook(Box::new(|_| {}));
     if let Some(file) = &arguments.replay {
         return replay(file);
     }
     let orders = orders(arguments)?;
-    let lasts = arguments.lasts.as_deref().map(DurationText::from_str);
-    let lasts = lasts.transpose()?.map(Duration::from);
+    let lasts = flags::time("--for", arguments.lasts.as_deref())?.map(Duration::from);
     let mut hunts: Vec<Hunt> = orders.into_iter().map(Hunt::new).collect();
     for hunt in &hunts {
         print(&hunt.announcement())?;
     }
     let started = Instant::now();
     let goes_on = |_: u64| lasts.is_none_or(|lasts| started.elapsed() < lasts);
-    while goes_on(0) && hunts.iter().any(Hunt::goes_on) {
-        for hunt in hunts.iter_mut().filter(|hunt| hunt.goes_on()) {
-            let slice = if lasts.is_some() { SLICE } else { u64::MAX };
-            hunt.carry_on(slice, &goes_on)?;
-        }
+    let slice = if lasts.is_some() { SLICE } else { u64::MAX };
+    while goes_on(0) {
+        // Modes share the time, not the seeds: a seed of one may take several of another's.
+        let going_on = hunts.iter_mut().filter(|hunt| hunt.goes_on());
+        let Some(hunt) = going_on.min_by_key(|hunt| hunt.took) else {
+            break;
+        };
+        hunt.carry_on(slice, &goes_on)?;
     }
-    let mut all_is_well = true;
+    let (mut is_found, mut is_undecided) = (false, false);
     for hunt in &hunts {
         print(&hunt.report())?;
-        all_is_well &= hunt.total.undecided.is_empty() && hunt.total.caught.is_none();
+        is_found |= hunt.total.caught.is_some();
+        is_undecided |= !hunt.total.undecided.is_empty();
         if let Some(caught) = &hunt.total.caught {
             let file = write_down(caught.clone(), &hunt.options, &arguments.out)?;
             replay(&file)?;
         }
     }
-    Ok(if all_is_well {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(exit_codes::of_search(is_found, is_undecided))
 }
 
 /// One mode's seeds, run slice by slice.
@@ -155,14 +149,7 @@ impl Hunt {
 }
 
 fn orders(arguments: &VerifyArguments) -> Result<Vec<HuntOptions>, CommandError> {
-    let modes: Vec<ModeSpec> = if arguments.modes.is_empty() {
-        let file = ScenarioFile::default();
-        let profile = find_profile(file.profile_name())?;
-        file.resolve(profile)?.modes
-    } else {
-        let modes = arguments.modes.iter();
-        modes.map(|text| text.parse()).collect::<Result<_, _>>()?
-    };
+    let modes = flags::modes_or_default(&arguments.modes)?;
     let demanded = arguments.demand.iter().map(|name| {
         guarantee_named(name).ok_or_else(|| {
             let known: Vec<String> = Guarantee::ALL
@@ -206,19 +193,14 @@ fn write_down(
         .collect();
     let file = folder.join(format!("{name}-{seed}.json"));
     let content = Counterexample::of(&small, &options.demanded).to_json();
-    let doing = || format!("writing {}", file.display());
-    fs::create_dir_all(folder).map_err(|error| CommandError::new(doing(), error))?;
-    fs::write(&file, content).map_err(|error| CommandError::new(doing(), error))?;
+    write_file(&file, content)?;
     Ok(file)
 }
 
 /// Carries a counterexample out again; its trace and diagram are written beside it.
 fn replay(file: &Path) -> Result<ExitCode, CommandError> {
-    let doing = |what: &str, path: &Path| format!("{what} {}", path.display());
-    let text = fs::read_to_string(file)
-        .map_err(|error| CommandError::new(doing("reading", file), error))?;
-    let counterexample = Counterexample::parse(&text)
-        .map_err(|error| CommandError::new(doing("reading", file), error))?;
+    let counterexample = Counterexample::parse(&read_file(file)?)
+        .map_err(|error| CommandError::new(format!("reading {}", file.display()), error))?;
     let case = &counterexample.case;
     print(&format!(
         "replay of {}: {}, seed {}, {} replicas, {} operations, {} faults\n",
@@ -237,18 +219,16 @@ fn replay(file: &Path) -> Result<ExitCode, CommandError> {
         print(&format!("  {finding}\n"))?;
     }
     let (trace, drawing) = (file.with_extension("trace.txt"), file.with_extension("svg"));
-    fs::write(&trace, trace_text(&replay.trace))
-        .map_err(|error| CommandError::new(doing("writing", &trace), error))?;
-    fs::write(&drawing, space_time(&diagram(case, &replay)))
-        .map_err(|error| CommandError::new(doing("writing", &drawing), error))?;
+    write_file(&trace, trace_text(&replay.trace))?;
+    write_file(&drawing, space_time(&diagram(case, &replay)))?;
     print(&format!(
         "trace: {}, diagram: {}\n",
         trace.display(),
         drawing.display()
     ))?;
-    Ok(if replay.judgement.findings.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let judgement = &replay.judgement;
+    Ok(exit_codes::of_search(
+        !judgement.findings.is_empty(),
+        !judgement.undecided.is_empty(),
+    ))
 }

@@ -194,7 +194,7 @@ impl<R: Replica + 'static> Clients<R> {
                 this.restore_connections(clients, (a, b), ready_at);
             }
             ToAgent::Stop => return false,
-            ToAgent::Start | ToAgent::Emulate(_) => {}
+            ToAgent::Start => {}
         }
         true
     }

@@ -2,6 +2,7 @@
 
 mod calibration;
 mod cluster;
+mod heard;
 mod mode_run;
 mod phases;
 
@@ -110,7 +111,8 @@ impl Backend for LocalBackend {
                 topology: &topology,
                 seed,
                 links: links.clone(),
-                probe_links: position == 0,
+                // The first mode may have failed before its links were probed.
+                probe_links: record.calibration.links.is_empty(),
                 options: &mut self.options,
             };
             let outcome = match with_mode(spec, &topology, RunMode(run))? {

@@ -9,6 +9,7 @@ use longhaul_experiment::{ClientId, LinkId, OperationId, Outcome, ReplicaId, Tim
 use longhaul_protocol::{Replica, Request};
 use longhaul_wan::delay_line::{DelayLine, Release, Sink};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use crate::messages::{ProbeSample, ToAgent};
 use crate::storage::Persisted;
@@ -119,6 +120,8 @@ pub(crate) enum Delivery<R: Replica> {
     Clients(usize, ClientInput),
     /// For whoever carries the faults out.
     Faults(Cue),
+    /// For a task that waits for an instant.
+    Wake(oneshot::Sender<()>),
 }
 
 /// What a replica's thread does before anything that waits in its mailbox.
@@ -229,6 +232,9 @@ impl<R: Replica> Mailboxes<R> {
             }
             Delivery::Faults(cue) => {
                 let _ = self.faults.send(cue);
+            }
+            Delivery::Wake(task) => {
+                let _ = task.send(());
             }
         }
     }

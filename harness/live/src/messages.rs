@@ -1,7 +1,6 @@
 //! What the coordinator and the region agents tell each other.
 //!
-//! Agents share nothing else with the coordinator but the run's clock, so that they can move
-//! into processes of their own.
+//! In one process they share the run's clock, its links and their conditions beside.
 
 use std::net::SocketAddr;
 
@@ -17,8 +16,6 @@ pub(crate) enum ToAgent {
     Connect(Vec<SocketAddr>),
     /// Start the replica.
     Start,
-    /// Frames sent from this instant on are delayed.
-    Emulate(Time),
     /// Probe every link.
     Probe(ProbePlan),
     /// Put load on.

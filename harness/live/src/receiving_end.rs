@@ -15,6 +15,7 @@ use longhaul_wan::clock::Clock;
 use longhaul_wan::delay_line::QueueId;
 use longhaul_wan::link::{LinkCore, Verdict};
 use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
 
 use crate::conditions::{Followed, LinkCondition, LinkConditions};
 use crate::delivery::{Delayed, Delivery, Mailboxes, PreciseLine};
@@ -61,6 +62,23 @@ impl<R: Replica> Clone for Gate<R> {
             emulated_from: self.emulated_from.clone(),
             links: self.links.clone(),
             conditions: self.conditions.clone(),
+        }
+    }
+}
+
+impl<R: Replica + 'static> Gate<R>
+where
+    R::Message: Send,
+    R::Timer: Send,
+{
+    /// Waits for an instant on the precise thread: the runtime's own timers are a millisecond
+    /// coarse. The wait borrows nothing, and ends early when the run does.
+    pub(crate) fn until(&self, at: Time) -> impl Future<Output = ()> + use<R> {
+        let (wake, woken) = oneshot::channel();
+        self.line.push_unordered(at, Delivery::Wake(wake).into());
+        async move {
+            // Dropped unsent with the line.
+            let _ = woken.await;
         }
     }
 }

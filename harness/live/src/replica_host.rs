@@ -77,13 +77,14 @@ async fn serve<M: Mode>(setup: ReplicaSetup<M>) -> Result<(), String> {
     tokio::task::spawn_local(accept_connections(Rc::clone(&host), listener));
     // What is taken of the mailbox, the oldest last.
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    let mut is_paused = false;
     loop {
+        let is_paused = host.borrow().is_paused;
         tokio::select! {
             biased;
             command = commands.recv() => match command {
                 Some(HostCommand::Suffer(command)) => {
-                    is_paused = host.borrow_mut().suffer(command)?;
+                    host.borrow_mut().suffer(command)?;
+                    continue;
                 }
                 Some(HostCommand::Stop) | None => {
                     host.borrow_mut().report_end();
@@ -130,8 +131,9 @@ struct Host<R: Replica> {
     addresses: Vec<SocketAddr>,
     peers: BTreeMap<ReplicaId, Peer<R::Message>>,
     sessions: BTreeMap<ClientId, Session>,
-    /// Counts the connections that clients made.
-    connections: u64,
+    /// Counts the connections that each client made: a client's random draws must not depend on
+    /// who came first.
+    connections: BTreeMap<ClientId, u64>,
     /// The latest setting of each timer that is set.
     timers: BTreeMap<R::Timer, u64>,
     settings: u64,
@@ -189,7 +191,7 @@ impl<R: Replica + 'static> Host<R> {
             addresses: Vec::new(),
             peers,
             sessions: BTreeMap::new(),
-            connections: 0,
+            connections: BTreeMap::new(),
             timers: BTreeMap::new(),
             settings: 0,
             traffic: Traffic::default(),
@@ -312,7 +314,7 @@ impl<R: Replica + 'static> Host<R> {
             ToAgent::RestoreConnections { a, b, ready_at } => {
                 self.restore_connections(host, (a, b), ready_at);
             }
-            ToAgent::Emulate(_) | ToAgent::Cut | ToAgent::Stop => {}
+            ToAgent::Cut | ToAgent::Stop => {}
         }
     }
 
@@ -437,6 +439,7 @@ async fn accept_connections<R: Replica + 'static>(
                     outbound,
                 ));
             }
+            // No figure depends on when it tries again, so the runtime's coarse timers will do.
             Err(_) => tokio::time::sleep(peers::REDIAL_AFTER).await,
         }
     }

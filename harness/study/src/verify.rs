@@ -26,6 +26,7 @@ mod draws;
 pub mod generate;
 pub mod hunt;
 pub mod judge;
+mod panics;
 pub mod promises;
 pub mod run;
 pub mod shrink;

@@ -30,15 +30,16 @@ pub(super) struct Connections {
     standing: BTreeMap<Key, Standing>,
     /// Connections that are being made.
     awaited: BTreeMap<Key, Awaited>,
-    /// Counts attempts to connect.
-    attempts: u64,
+    /// Counts the attempts at each connection: a connection's random draws must not depend on
+    /// which other was made before it.
+    attempts: BTreeMap<Key, u64>,
     /// Connections that a fault ended come up from here on.
     ready_at: BTreeMap<ReplicaId, Time>,
 }
 
 /// A connection that stands.
 struct Standing {
-    /// The attempt that made it.
+    /// Which attempt at it made it.
     number: u64,
     outbound: Outbound,
 }
@@ -110,9 +111,10 @@ impl<R: Replica + 'static> Clients<R> {
         if self.connections.awaited.contains_key(&key) {
             return;
         }
-        self.connections.attempts += 1;
+        let attempts = self.connections.attempts.entry(key).or_default();
+        *attempts += 1;
         let awaited = Awaited {
-            attempt: self.connections.attempts,
+            attempt: *attempts,
             is_dialling: false,
             sends: Vec::new(),
         };
@@ -131,12 +133,10 @@ impl<R: Replica + 'static> Clients<R> {
         let attempt = awaited.attempt;
         if is_connectable {
             awaited.is_dialling = true;
-            let ready_at = self.connections.ready_at.get(&key.1);
             let dialling = Dialling {
                 key,
                 attempt,
                 address: self.addresses[key.1.index()],
-                ready_at: ready_at.copied().unwrap_or(Time::ZERO),
             };
             tokio::task::spawn_local(connect(Rc::clone(clients), dialling));
         } else {
@@ -315,17 +315,12 @@ struct Dialling {
     key: Key,
     attempt: u64,
     address: SocketAddr,
-    /// The connection stands from here on at the earliest.
-    ready_at: Time,
 }
 
 async fn connect<R: Replica + 'static>(clients: Rc<RefCell<Clients<R>>>, dialling: Dialling) {
     let dialled = dial(dialling.address).await;
     if dialled.is_ok() {
-        let left = dialling.ready_at.since(clients.borrow().gate.clock.now());
-        if !left.is_zero() {
-            tokio::time::sleep(left).await;
-        }
+        wait_until_ready(&clients, dialling.key.1).await;
     }
     let reading = clients.borrow_mut().dialled(&clients, &dialling, dialled);
     match reading {
@@ -339,6 +334,24 @@ async fn connect<R: Replica + 'static>(clients: Rc<RefCell<Clients<R>>>, diallin
         Err(why) => {
             let _ = clients.borrow().reports.send(FromAgent::Failed(why));
         }
+    }
+}
+
+/// Waits until a connection to a replica may stand, which faults may put off meanwhile.
+async fn wait_until_ready<R: Replica + 'static>(
+    clients: &Rc<RefCell<Clients<R>>>,
+    replica: ReplicaId,
+) {
+    loop {
+        let wake = {
+            let this = clients.borrow();
+            let ready_at = this.connections.ready_at.get(&replica);
+            match ready_at.filter(|&&ready_at| ready_at > this.gate.clock.now()) {
+                Some(&ready_at) => this.gate.until(ready_at),
+                None => return,
+            }
+        };
+        wake.await;
     }
 }
 

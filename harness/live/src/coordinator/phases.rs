@@ -1,25 +1,21 @@
 //! One mode's run, phase by phase.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use longhaul_experiment::fault::FaultPlan;
 use longhaul_experiment::histogram::Histogram;
-use longhaul_experiment::record::{
-    FaultRecord, Lateness, Leadership, LinkTraffic, LoadCalibration, ModeRecord, RegionRecord,
-};
+use longhaul_experiment::record::{Lateness, LoadCalibration, ModeRecord, RegionRecord};
 use longhaul_experiment::time::nanos;
-use longhaul_experiment::{Contact, OperationRecord, ReplicaId, RunError, Time};
+use longhaul_experiment::{Contact, OperationRecord, RunError, Time};
 use longhaul_protocol::modes::paths;
 use longhaul_protocol::{Mode, Replica};
 use longhaul_wan::delay_line::ReleaseKind;
 
 use super::cluster::Cluster;
+use super::heard::Heard;
 use super::mode_run::{ModeRun, Paths};
 use super::{ModeOutcome, Phase, Progress, READY_WITHIN, calibration};
-use crate::messages::{
-    ClientsReport, FaultReport, FromAgent, LoadPlan, ProbePlan, ProbeSample, ToAgent,
-};
+use crate::messages::{LoadPlan, ProbePlan, ToAgent};
 use crate::processors::ProcessorTimes;
 use crate::traffic;
 
@@ -27,77 +23,34 @@ use crate::traffic;
 const PROBES: u32 = 40;
 const PROBE_GAP: Duration = Duration::from_millis(5);
 
+/// How long after the last operation may be under way the clients may take to report.
+const REPORT_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long replicas may take to end.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
-/// What the agents have told so far.
-#[derive(Default)]
-struct Heard {
-    addresses: Vec<Option<std::net::SocketAddr>>,
-    replicas_connected: usize,
-    clients_connected: usize,
-    /// Whom each replica takes for the leader.
-    leaders: Vec<Option<ReplicaId>>,
-    leaderships: Vec<Leadership>,
-    faults: Vec<FaultReport>,
-    clients: Vec<ClientsReport>,
-    stopped: usize,
-    traffic: Vec<LinkTraffic>,
-    probes: Vec<ProbeSample>,
-    failure: Option<String>,
-}
-
-impl Heard {
-    /// Returns the leader of the latest term.
-    fn leader(&self) -> Option<ReplicaId> {
-        let latest = self.leaderships.iter().max_by_key(|known| known.term);
-        latest.map(|latest| latest.leader)
-    }
-
-    fn take(&mut self, message: FromAgent) {
-        match message {
-            FromAgent::Listening { replica, address } => {
-                self.addresses[replica.index()] = Some(address);
-            }
-            FromAgent::ReplicaConnected(_) => self.replicas_connected += 1,
-            FromAgent::ClientsConnected => self.clients_connected += 1,
-            FromAgent::Leader {
-                replica,
-                at,
-                term,
-                leader,
-            } => {
-                self.leaders[replica.index()] = leader;
-                let known = |leader| {
-                    self.leaderships
-                        .iter()
-                        .any(|known| known.term == term && known.leader == leader)
-                };
-                if let Some(leader) = leader
-                    && !known(leader)
-                {
-                    self.leaderships.push(Leadership { at, term, leader });
-                }
-            }
-            FromAgent::Fault(report) => self.faults.push(report),
-            FromAgent::Finished(report) => self.clients.push(*report),
-            FromAgent::Stopped(report) => {
-                self.stopped += 1;
-                self.traffic.extend(report.traffic);
-                self.probes.extend(report.probes);
-            }
-            FromAgent::Failed(why) => {
-                self.failure.get_or_insert(why);
-            }
-        }
-    }
-}
-
-/// Why a wait ended.
+/// Why a wait for what agents tell ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
 enum Waited {
+    /// They told it.
     Done,
+    /// They did not in the time they had.
     TimedOut,
+    /// The run is to end.
+    Interrupted,
+}
+
+/// How far the run got through a span of time, or a part of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+enum Passed {
+    /// To its end.
+    Whole,
+    /// The run is to end before that.
     Interrupted,
 }
 
@@ -106,48 +59,40 @@ impl ModeRun<'_> {
     pub(super) async fn run<M: Mode>(mut self, mode: M) -> Result<ModeOutcome, RunError> {
         let paths = paths(&mode, self.spec, self.scenario)?;
         let mut cluster = Cluster::start(&self, &mode, &paths)?;
-        let mut heard = Heard {
-            addresses: vec![None; self.topology.replicas.len()],
-            leaders: vec![None; self.topology.replicas.len()],
-            ..Heard::default()
+        let mut heard = Heard::nothing(self.topology);
+        let interrupted = ModeOutcome {
+            record: None,
+            calibration: None,
+            interrupted: true,
         };
-        if !self.bootstrap(&mut cluster, &mut heard, &paths).await? {
-            return Ok(ModeOutcome {
-                record: None,
-                calibration: None,
-                interrupted: true,
-            });
+        if self.bootstrap(&mut cluster, &mut heard, &paths).await? == Passed::Interrupted {
+            return Ok(interrupted);
         }
-        let emulated_from = cluster.clock.now();
-        cluster.emulated_from.set(emulated_from);
-        cluster.order(ToAgent::Emulate(emulated_from));
-        self.calibrate(&mut cluster, &mut heard).await?;
-        let measured = self.put_load_on(&mut cluster, &mut heard).await?;
-        self.stop(&mut cluster, &mut heard).await?;
+        cluster.emulated_from.set(cluster.clock.now());
+        if self.calibrate(&mut cluster, &mut heard).await? == Passed::Interrupted {
+            return Ok(interrupted);
+        }
+        let mut measured = self.put_load_on(&mut cluster, &mut heard).await?;
+        measured
+            .warnings
+            .extend(self.stop(&mut cluster, &mut heard).await?);
         Ok(self.outcome(heard, measured, paths))
     }
 
-    /// Connects everyone and waits for the wanted leader, without delay; `false`: interrupted.
+    /// Connects everyone and waits for the wanted leader, without delay.
     async fn bootstrap<R: Replica + Send + 'static>(
         &mut self,
         cluster: &mut Cluster<R>,
         heard: &mut Heard,
         paths: &Paths,
-    ) -> Result<bool, RunError> {
+    ) -> Result<Passed, RunError> {
         let deadline = cluster.clock.now() + READY_WITHIN;
         let (replicas, clients) = (self.topology.replicas.len(), self.topology.clients.len());
         let listening = |heard: &Heard| heard.addresses.iter().all(Option::is_some);
-        if !self
-            .ready(
-                cluster,
-                heard,
-                deadline,
-                "a replica does not listen",
-                listening,
-            )
-            .await?
-        {
-            return Ok(false);
+        let why = "a replica does not listen";
+        let ready = self.ready(cluster, heard, (deadline, why), listening);
+        if ready.await? == Passed::Interrupted {
+            return Ok(Passed::Interrupted);
         }
         cluster.order(ToAgent::Connect(
             heard.addresses.iter().flatten().copied().collect(),
@@ -155,17 +100,10 @@ impl ModeRun<'_> {
         let connected = |heard: &Heard| {
             heard.replicas_connected == replicas && heard.clients_connected == clients
         };
-        if !self
-            .ready(
-                cluster,
-                heard,
-                deadline,
-                "connections are missing",
-                connected,
-            )
-            .await?
-        {
-            return Ok(false);
+        let why = "connections are missing";
+        let ready = self.ready(cluster, heard, (deadline, why), connected);
+        if ready.await? == Passed::Interrupted {
+            return Ok(Passed::Interrupted);
         }
         cluster.order_replicas(ToAgent::Start);
         let wanted = Some(self.topology.leader);
@@ -174,24 +112,23 @@ impl ModeRun<'_> {
             .any(|(_, path)| path.contact == Contact::Leader);
         let led = |heard: &Heard| !needs_leader || heard.leaders.iter().all(|&led| led == wanted);
         let why = "the replicas do not agree on the wanted leader";
-        self.ready(cluster, heard, deadline, why, led).await
+        self.ready(cluster, heard, (deadline, why), led).await
     }
 
-    /// Waits until the agents have told enough; `false`: interrupted.
+    /// Waits until the agents have told enough; `why` says what is missing until then.
     async fn ready<R: Replica + Send + 'static>(
         &mut self,
         cluster: &mut Cluster<R>,
         heard: &mut Heard,
-        deadline: Time,
-        why: &str,
+        (deadline, why): (Time, &str),
         done: impl Fn(&Heard) -> bool,
-    ) -> Result<bool, RunError> {
+    ) -> Result<Passed, RunError> {
         match self
             .wait(cluster, heard, (Phase::Bootstrap, deadline), done)
             .await?
         {
-            Waited::Done => Ok(true),
-            Waited::Interrupted => Ok(false),
+            Waited::Done => Ok(Passed::Whole),
+            Waited::Interrupted => Ok(Passed::Interrupted),
             Waited::TimedOut => Err(RunError::NotReady {
                 mode: self.spec.to_string(),
                 why: format!("{why} after {} s", READY_WITHIN.as_secs()),
@@ -199,14 +136,14 @@ impl ModeRun<'_> {
         }
     }
 
-    /// Probes the links before load, in the first mode's run.
+    /// Probes the links before load, unless another mode's run did.
     async fn calibrate<R: Replica + Send + 'static>(
         &mut self,
         cluster: &mut Cluster<R>,
         heard: &mut Heard,
-    ) -> Result<(), RunError> {
+    ) -> Result<Passed, RunError> {
         if !self.probe_links {
-            return Ok(());
+            return Ok(Passed::Whole);
         }
         let start = cluster.clock.now() + PROBE_GAP;
         let plan = ProbePlan {
@@ -218,9 +155,7 @@ impl ModeRun<'_> {
         // Jitter may hold the last ones up; what has not come by then is not counted.
         let longest = 2 * self.topology.largest_round_trip() + Duration::from_millis(50);
         let until = start + PROBE_GAP * PROBES + longest;
-        self.wait(cluster, heard, (Phase::Calibration, until), |_| false)
-            .await?;
-        Ok(())
+        self.pass(cluster, heard, (Phase::Calibration, until)).await
     }
 
     /// Puts the load on, measures the window, and drains.
@@ -241,7 +176,7 @@ impl ModeRun<'_> {
             end,
             drained_by,
         };
-        self.start_faults(cluster, window_start)?;
+        self.start_faults(cluster, heard, window_start)?;
         cluster.order(ToAgent::Load(plan));
 
         let mut measured = Measured {
@@ -251,16 +186,14 @@ impl ModeRun<'_> {
             compensation: cluster.line.options().compensation,
             ..Measured::default()
         };
-        let mut waited = self
-            .wait(cluster, heard, (Phase::Warmup, window_start), |_| false)
+        let mut passed = self
+            .pass(cluster, heard, (Phase::Warmup, window_start))
             .await?;
         cluster.line.reset_lateness();
         let before = ProcessorTimes::read();
         let began = cluster.clock.now();
-        if waited != Waited::Interrupted {
-            waited = self
-                .wait(cluster, heard, (Phase::Measuring, end), |_| false)
-                .await?;
+        if passed == Passed::Whole {
+            passed = self.pass(cluster, heard, (Phase::Measuring, end)).await?;
         }
         let seconds = cluster.clock.now().since(began).as_secs_f64();
         let after = ProcessorTimes::read();
@@ -268,7 +201,7 @@ impl ModeRun<'_> {
             .zip(after)
             .map(|(before, after)| before.used_until(&after, seconds));
         measured.load.release = Lateness::from(&cluster.line.lateness(ReleaseKind::Frame));
-        if waited == Waited::Interrupted {
+        if passed == Passed::Interrupted {
             measured.interrupted = true;
             measured.window = cluster
                 .clock
@@ -277,44 +210,90 @@ impl ModeRun<'_> {
                 .min(durations.measured);
             cluster.order_clients(ToAgent::Cut);
         }
-        let clients = self.topology.clients.len();
-        let grace = drained_by + Duration::from_secs(2);
-        let drained = |heard: &Heard| heard.clients.len() == clients;
-        self.wait(cluster, heard, (Phase::Drain, grace), drained)
+        self.drain(cluster, heard, drained_by + REPORT_WITHIN)
             .await?;
         Ok(measured)
+    }
+
+    /// Waits for what the clients of all regions saw: without one region's part, the figures
+    /// would not be those of the scenario.
+    async fn drain<R: Replica + Send + 'static>(
+        &mut self,
+        cluster: &mut Cluster<R>,
+        heard: &mut Heard,
+        deadline: Time,
+    ) -> Result<(), RunError> {
+        let clients = self.topology.clients.len();
+        let drained = |heard: &Heard| heard.clients.len() == clients;
+        let wait = self.wait(cluster, heard, (Phase::Drain, deadline), drained);
+        match wait.await? {
+            Waited::Done | Waited::Interrupted => Ok(()),
+            Waited::TimedOut => Err(self.failed(format!(
+                "the clients in {} did not report within {} s of the drain's end: is the machine \
+                 overloaded?",
+                heard.silent_clients(self.topology).join(", "),
+                REPORT_WITHIN.as_secs()
+            ))),
+        }
+    }
+
+    fn failed(&self, why: String) -> RunError {
+        RunError::Failed {
+            mode: self.spec.to_string(),
+            why,
+        }
     }
 
     fn start_faults<R: Replica + Send + 'static>(
         &self,
         cluster: &mut Cluster<R>,
+        heard: &Heard,
         window_start: Time,
     ) -> Result<(), RunError> {
         let plan = FaultPlan::new(&self.scenario.faults, self.topology, window_start)?;
+        cluster.tell_leader(heard.leader().unwrap_or(self.topology.leader));
         cluster
             .start_faults(plan, self.topology)
-            .map_err(|why| RunError::Failed {
-                mode: self.spec.to_string(),
-                why: format!("cannot start the faults' thread: {why}"),
-            })
+            .map_err(|why| self.failed(format!("cannot start the faults' thread: {why}")))
     }
 
+    /// Ends the replicas and waits for what they leave; returns what is to be said about it.
     async fn stop<R: Replica + Send + 'static>(
         &mut self,
         cluster: &mut Cluster<R>,
         heard: &mut Heard,
-    ) -> Result<(), RunError> {
+    ) -> Result<Option<String>, RunError> {
         cluster.stop();
         let replicas = self.topology.replicas.len();
-        let deadline = cluster.clock.now() + Duration::from_secs(5);
-        let stopped = |heard: &Heard| heard.stopped == replicas;
-        self.wait(cluster, heard, (Phase::Drain, deadline), stopped)
-            .await?;
-        Ok(())
+        let deadline = cluster.clock.now() + END_WITHIN;
+        let stopped = |heard: &Heard| heard.stopped.len() == replicas;
+        let wait = self.wait(cluster, heard, (Phase::Drain, deadline), stopped);
+        Ok(match wait.await? {
+            Waited::Done | Waited::Interrupted => None,
+            Waited::TimedOut => Some(format!(
+                "what the replicas in {} sent is missing from the traffic: they did not end \
+                 within {} s",
+                heard.running_replicas(self.topology).join(", "),
+                END_WITHIN.as_secs()
+            )),
+        })
     }
 
-    /// Takes messages until `done`, an instant, or an interrupt; while load is on, an interrupt
-    /// is heard once.
+    /// Takes messages until an instant, or an interrupt.
+    async fn pass<R: Replica + Send + 'static>(
+        &mut self,
+        cluster: &mut Cluster<R>,
+        heard: &mut Heard,
+        until: (Phase, Time),
+    ) -> Result<Passed, RunError> {
+        match self.wait(cluster, heard, until, |_| false).await? {
+            Waited::Done | Waited::TimedOut => Ok(Passed::Whole),
+            Waited::Interrupted => Ok(Passed::Interrupted),
+        }
+    }
+
+    /// Takes messages until `done`, an instant, or an interrupt, which is not heard any more while
+    /// the run ends.
     async fn wait<R: Replica + Send + 'static>(
         &mut self,
         cluster: &mut Cluster<R>,
@@ -327,10 +306,7 @@ impl ModeRun<'_> {
         let interruptible = phase != Phase::Drain;
         loop {
             if let Some(why) = heard.failure.take() {
-                return Err(RunError::Failed {
-                    mode: self.spec.to_string(),
-                    why,
-                });
+                return Err(self.failed(why));
             }
             let now = cluster.clock.now();
             if done(heard) {
@@ -354,12 +330,17 @@ impl ModeRun<'_> {
             tokio::select! {
                 message = cluster.reports.recv() => match message {
                     Some(message) => {
+                        let before = heard.leader();
                         heard.take(message);
-                        cluster.tell_leader(heard.leader().unwrap_or(self.topology.leader));
+                        if let Some(leader) = heard.leader().filter(|_| heard.leader() != before) {
+                            cluster.tell_leader(leader);
+                        }
                     }
-                    None => return Ok(Waited::TimedOut),
+                    None => return Err(self.failed("all agents have gone".to_owned())),
                 },
                 () = interrupt.raised(), if interruptible => {}
+                // The runtime's timers are a millisecond coarse. Whatever is due at an instant is
+                // so by the plan that the agents have: this only says when the coordinator looks.
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -371,6 +352,7 @@ impl ModeRun<'_> {
         let mut regions: Vec<RegionRecord> = Vec::new();
         let mut traffic = std::mem::take(&mut heard.traffic);
         let mut probes = std::mem::take(&mut heard.probes);
+        let faults = heard.fault_records();
         for report in heard.clients {
             pacing.merge(&report.pacing);
             history.extend(report.history);
@@ -395,13 +377,13 @@ impl ModeRun<'_> {
             mode: self.spec.clone(),
             paths,
             leaders: heard.leaderships,
-            faults: fault_records(&heard.faults),
+            faults,
             window_start: measured.window_start,
             window: measured.window,
             regions,
             traffic: traffic::merge(traffic),
             load: Some(measured.load),
-            warnings: Vec::new(),
+            warnings: measured.warnings,
             history: self.scenario.keep_history.then_some(history),
         });
         ModeOutcome {
@@ -410,30 +392,6 @@ impl ModeRun<'_> {
             interrupted: measured.interrupted,
         }
     }
-}
-
-/// Returns when each fault really began and ended, in the order of the scenario.
-///
-/// Where it was done in several places, the last of them counts.
-fn fault_records(reports: &[FaultReport]) -> Vec<FaultRecord> {
-    let mut records: BTreeMap<usize, FaultRecord> = BTreeMap::new();
-    let mut by_time = reports.to_vec();
-    by_time.sort_by_key(|report| (report.at, !report.begins));
-    for report in by_time {
-        let record = records.entry(report.number).or_insert(FaultRecord {
-            number: report.number,
-            replica: None,
-            began_at: report.at,
-            ended_at: None,
-        });
-        record.replica = record.replica.or(report.replica);
-        if report.begins {
-            record.began_at = report.at;
-        } else {
-            record.ended_at = Some(report.at);
-        }
-    }
-    records.into_values().collect()
 }
 
 /// What was measured around the load.
@@ -445,4 +403,5 @@ struct Measured {
     scheduling: String,
     compensation: Duration,
     interrupted: bool,
+    warnings: Vec<String>,
 }

@@ -9,8 +9,8 @@ use crate::messages::{FaultReport, FromAgent};
 use crate::storage::WriteAheadLog;
 
 impl<R: Replica + 'static> Host<R> {
-    /// Carries out a fault's beginning or end, and says whether the process is paused then.
-    pub(super) fn suffer(&mut self, command: FaultCommand) -> Result<bool, String> {
+    /// Carries out a fault's beginning or end.
+    pub(super) fn suffer(&mut self, command: FaultCommand) -> Result<(), String> {
         let mut at = self.gate.clock.now();
         match command.action {
             FaultAction::Crash(_) => self.crash(),
@@ -39,7 +39,7 @@ impl<R: Replica + 'static> Host<R> {
             replica: Some(self.id),
         };
         let _ = self.reports.send(FromAgent::Fault(report));
-        Ok(self.is_paused)
+        Ok(())
     }
 
     /// Opens the log of this life, if there is one, and returns what it kept.

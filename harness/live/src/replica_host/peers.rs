@@ -104,8 +104,8 @@ struct Dialling {
     /// The life of the replica that dials.
     incarnation: u32,
     address: SocketAddr,
-    /// The connection stands from here on at the earliest.
-    stands_at: Time,
+    /// When a round trip has passed: it stands from here on at the earliest.
+    answered_at: Time,
 }
 
 impl<R: Replica + 'static> Host<R> {
@@ -179,7 +179,7 @@ impl<R: Replica + 'static> Host<R> {
             peer: id,
             incarnation: self.incarnation,
             address,
-            stands_at: peer.ready_at.max(now + handshake),
+            answered_at: now + handshake,
         };
         tokio::task::spawn_local(connect_to_peer(Rc::clone(host), dialling));
     }
@@ -379,22 +379,7 @@ async fn while_paused<R: Replica + 'static>(host: &Rc<RefCell<Host<R>>>) {
 async fn connect_to_peer<R: Replica + 'static>(host: Rc<RefCell<Host<R>>>, dialling: Dialling) {
     let dialled = dial(dialling.address).await;
     if dialled.is_ok() {
-        let (greeted, left) = {
-            let this = host.borrow();
-            let peer = &this.peers[&dialling.peer];
-            let left = if peer.incoming.is_some() {
-                Duration::ZERO
-            } else {
-                dialling.stands_at.since(this.gate.clock.now())
-            };
-            (Rc::clone(&peer.greeted), left)
-        };
-        if !left.is_zero() {
-            tokio::select! {
-                () = tokio::time::sleep(left) => {}
-                () = greeted.notified() => {}
-            }
-        }
+        wait_until_ready(&host, &dialling).await;
     }
     while_paused(&host).await;
     let connected = host.borrow_mut().dialled(&dialling, dialled);
@@ -412,6 +397,26 @@ async fn connect_to_peer<R: Replica + 'static>(host: Rc<RefCell<Host<R>>>, diall
             }
         }
         () = outbound.closed() => {}
+    }
+}
+
+/// Waits until a connection may stand, which faults may put off meanwhile. A peer whose own dial
+/// has come has waited for both.
+async fn wait_until_ready<R: Replica + 'static>(host: &Rc<RefCell<Host<R>>>, dialling: &Dialling) {
+    loop {
+        let (wake, greeted) = {
+            let this = host.borrow();
+            let peer = &this.peers[&dialling.peer];
+            let ready_at = peer.ready_at.max(dialling.answered_at);
+            if peer.incoming.is_some() || ready_at <= this.gate.clock.now() {
+                return;
+            }
+            (this.gate.until(ready_at), Rc::clone(&peer.greeted))
+        };
+        tokio::select! {
+            () = wake => {}
+            () = greeted.notified() => {}
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::wire::ClientFrame;
 
 /// A client's connection.
 pub(super) struct Session {
-    /// Which of all connections that clients made.
+    /// Which of the connections that the client made.
     connection: u64,
     pub(super) region: RegionIndex,
     pub(super) outbound: Outbound,
@@ -25,8 +25,9 @@ impl<R: Replica + 'static> Host<R> {
         (client, region): (ClientId, RegionIndex),
         (inbound, outbound): (Inbound, Outbound),
     ) -> Reading<R> {
-        self.connections += 1;
-        let connection = self.connections;
+        let connections = self.connections.entry(client).or_default();
+        *connections += 1;
+        let connection = *connections;
         let session = Session {
             connection,
             region,

@@ -1,6 +1,5 @@
 //! Many seeds, on as many threads as asked for.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +11,7 @@ use longhaul_protocol::modes::with_mode;
 use longhaul_protocol::{Mode, ModeVisitor};
 
 use super::judge::{Broken, Finding, Judgement};
+use super::panics::caught;
 use super::promises::{Nature, promises};
 use super::run::RunOptions;
 use super::{Case, CaseRun, generate, judge, run};
@@ -205,7 +205,7 @@ pub(super) fn run_and_judge(
         trace,
         converges: all.contains(&Guarantee::Convergence),
     };
-    let ran = catch_unwind(AssertUnwindSafe(|| subject.run(case, nature, options)));
+    let ran = caught(|| subject.run(case, nature, options));
     Ok(match ran {
         Ok(ran) => {
             let ran = ran?;
