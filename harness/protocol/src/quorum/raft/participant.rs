@@ -28,7 +28,7 @@ pub(super) const ENTRIES_KEPT: usize = 1 << 14;
 pub(super) const ENTRIES_KEPT_MAX: usize = 1 << 17;
 
 /// The least bytes of log records between two checkpoints.
-const CHECKPOINT_BYTES_MIN: u64 = 16 << 20;
+const CHECKPOINT_BYTES_MIN: usize = 16 << 20;
 
 /// The size of a checkpoint that earns as many bytes of log records before the next.
 const CHECKPOINT_RATIO: u64 = 2;
@@ -495,17 +495,20 @@ impl Participant {
 
     /// Keeps log and records from growing with the run's length.
     fn tidy(&mut self, out: &mut RaftOutbox) {
+        let retention = self.member.retention;
+        let (kept, kept_max) = (retention.of(ENTRIES_KEPT), retention.of(ENTRIES_KEPT_MAX));
         let length = self.node.store().len();
-        if length > ENTRIES_KEPT + ENTRIES_KEPT / 8 {
+        if length > kept + kept / 8 {
             let applied = self.node.store().applied().index;
-            let mut until = applied.saturating_sub(ENTRIES_KEPT as u64);
-            if self.leads() && length <= ENTRIES_KEPT_MAX {
+            let mut until = applied.saturating_sub(kept as u64);
+            if self.leads() && length <= kept_max {
                 let matched = self.node.raft.prs().iter().map(|(_, peer)| peer.matched);
                 until = until.min(matched.min().unwrap_or(0));
             }
             self.node.mut_store().compact(until);
         }
-        let threshold = CHECKPOINT_BYTES_MIN.max(CHECKPOINT_RATIO * self.checkpoint_bytes);
+        let least = retention.of(CHECKPOINT_BYTES_MIN) as u64;
+        let threshold = least.max(CHECKPOINT_RATIO * self.checkpoint_bytes);
         if out.is_durable() && self.unchecked_bytes > threshold {
             self.persist_checkpoint(out);
         }
