@@ -42,6 +42,8 @@ pub enum Stream {
     Cases = 10,
     /// Generated profiles, index = city or pair of cities.
     Generation = 16,
+    /// Random cases for testing by simulation, index = part of the case.
+    Cases = 17,
 }
 
 impl Seed {

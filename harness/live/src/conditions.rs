@@ -17,6 +17,8 @@ pub(crate) struct LinkCondition {
     pub(crate) is_cut: bool,
     /// What is added to its one-way delay.
     pub(crate) added: Duration,
+    /// What is added to the one-way delay of the link back: retransmissions wait for it, too.
+    pub(crate) added_back: Duration,
     /// The share lost of what it would not lose by itself.
     pub(crate) loss: f64,
 }
@@ -62,6 +64,16 @@ impl LinkConditions {
             change(&mut next);
             conditions.push(next);
         });
+    }
+
+    /// Changes what is added to a link's one-way delay, from an instant on.
+    pub(crate) fn delay(&self, link: LinkId, from: Time, added: Duration) {
+        self.change(link, from, |condition| condition.added = added);
+        let back = LinkId {
+            from: link.to,
+            to: link.from,
+        };
+        self.change(back, from, |condition| condition.added_back = added);
     }
 
     /// Says whether a link is cut now.
@@ -124,7 +136,7 @@ mod tests {
             to: RegionIndex(1),
         };
         let added = Duration::from_millis(5);
-        conditions.change(link, Time(1), |condition| condition.added = added);
+        conditions.delay(link, Time(1), added);
         conditions.change(link, Time(2), |condition| condition.loss = 0.5);
         let seen = conditions.follow(link).borrow().clone();
         let expected = |from, loss| LinkCondition {
@@ -134,5 +146,16 @@ mod tests {
             ..LinkCondition::default()
         };
         assert_eq!(seen, [expected(Time(1), 0.0), expected(Time(2), 0.5)]);
+        let back = LinkId {
+            from: link.to,
+            to: link.from,
+        };
+        let seen_back = conditions.follow(back).borrow().clone();
+        let of_delay_alone = LinkCondition {
+            from: Time(1),
+            added_back: added,
+            ..LinkCondition::default()
+        };
+        assert_eq!(seen_back, [of_delay_alone]);
     }
 }

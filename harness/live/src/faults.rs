@@ -162,7 +162,7 @@ impl<R: Replica + Send + 'static> Conductor<R> {
                 self.hear(link.ends(), now);
             }
             FaultAction::LinkDelay { link, added } => {
-                conditions.change(link, now, |condition| condition.added = added);
+                conditions.delay(link, now, added);
             }
             FaultAction::LinkLoss { link, loss } => {
                 conditions.change(link, now, |condition| condition.loss = loss);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use longhaul_experiment::fault::FaultPlan;
 use longhaul_experiment::scenario::Durability;
 use longhaul_experiment::{Contact, OperationKind, ReplicaId, RunError, Topology};
-use longhaul_protocol::{Member, Mode, Replica};
+use longhaul_protocol::{Member, Mode, Replica, Retention};
 use longhaul_wan::clock::Clock;
 use longhaul_wan::delay_line::{DelayLine, Options};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -97,6 +97,7 @@ impl<R: Replica + Send + 'static> Cluster<R> {
                         incarnation: 0,
                         topology: Arc::clone(topology),
                         seed: run.seed,
+                        retention: Retention::FULL,
                     },
                     gate: gate.clone(),
                     log_directory: data.as_ref().map(|data| data.0.join(id.to_string())),

@@ -42,7 +42,7 @@ pub(super) const KEPT_MAX: LogLimit = LogLimit {
 };
 
 /// The least bytes of log records between two checkpoints.
-const CHECKPOINT_BYTES_MIN: u64 = 16 << 20;
+const CHECKPOINT_BYTES_MIN: usize = 16 << 20;
 
 /// The size of a checkpoint that earns as many bytes of log records before the next.
 const CHECKPOINT_RATIO: u64 = 2;
@@ -510,16 +510,18 @@ impl Participant {
 
     /// Keeps log and records from growing with the run's length.
     fn tidy(&mut self, out: &mut RaftOutbox) {
-        if self.node.store().exceeds(TIDIED_BEYOND) {
+        let retention = self.member.retention;
+        if self.node.store().exceeds(TIDIED_BEYOND.of(retention)) {
             // What every follower has, or whatever was executed once it is too much.
             let mut until = u64::MAX;
-            if self.leads() && !self.node.store().exceeds(KEPT_MAX) {
+            if self.leads() && !self.node.store().exceeds(KEPT_MAX.of(retention)) {
                 let matched = self.node.raft.prs().iter().map(|(_, peer)| peer.matched);
                 until = matched.min().unwrap_or(0);
             }
-            self.node.mut_store().compact(until, KEPT);
+            self.node.mut_store().compact(until, KEPT.of(retention));
         }
-        let threshold = CHECKPOINT_BYTES_MIN.max(CHECKPOINT_RATIO * self.checkpoint_bytes);
+        let least = retention.of(CHECKPOINT_BYTES_MIN) as u64;
+        let threshold = least.max(CHECKPOINT_RATIO * self.checkpoint_bytes);
         if out.is_durable() && self.unchecked_bytes > threshold {
             self.persist_checkpoint(out);
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adapter;
 use super::wire::{RaftEntry, RaftSnapshot};
+use crate::retention::Retention;
 use crate::store::Store;
 
 /// A place in the log.
@@ -69,6 +70,16 @@ pub(super) struct LogLimit {
     pub entries: usize,
     /// The most bytes, by [`entry_bytes`].
     pub bytes: u64,
+}
+
+impl LogLimit {
+    /// Returns the share of this that a replica keeps.
+    pub(super) fn of(self, retention: Retention) -> LogLimit {
+        LogLimit {
+            entries: retention.of(self.entries),
+            bytes: retention.of(self.bytes),
+        }
+    }
 }
 
 /// Log, votes and store of one replica.

@@ -74,7 +74,7 @@ impl RegisterReplica {
             clock: HybridClock::default(),
             writer: Writer::new(member.id, member.incarnation),
             coordinator: Coordinator::new(quorums, member.incarnation),
-            shelf: Shelf::recover(Recovered::Nothing),
+            shelf: Shelf::recover(Recovered::Nothing, member.retention),
             catch_up: None,
             held: VecDeque::new(),
             peers: (0..member.replica_count())
@@ -279,7 +279,7 @@ impl Replica for RegisterReplica {
         if !self.is_member(self.id) {
             return;
         }
-        self.shelf = Shelf::recover(recovered);
+        self.shelf = Shelf::recover(recovered, self.shelf.retention());
         if self.shelf.standing() == Standing::CatchingUp {
             self.catch_up = Some(CatchUp::new(self.quorums));
             self.join_when_caught_up();
