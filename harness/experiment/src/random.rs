@@ -38,8 +38,6 @@ pub enum Stream {
     Sync = 8,
     /// The order of a scenario's modes in repeated runs.
     ModeOrder = 9,
-    /// Cases that a hunt draws from a seed, index = part of the case.
-    Cases = 10,
     /// Generated profiles, index = city or pair of cities.
     Generation = 16,
     /// Random cases for testing by simulation, index = part of the case.

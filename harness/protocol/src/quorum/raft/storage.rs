@@ -77,7 +77,7 @@ impl LogLimit {
     pub(super) fn of(self, retention: Retention) -> LogLimit {
         LogLimit {
             entries: retention.of(self.entries),
-            bytes: retention.of(self.bytes),
+            bytes: retention.of(self.bytes as usize) as u64,
         }
     }
 }
