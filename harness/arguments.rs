@@ -289,7 +289,8 @@ pub struct ReportArguments {
     #[arg(long)]
     pub json: bool,
     /// Print all figures in a form for other tools, and draw nothing; `percentiles` writes one
-    /// file a mode and client region into the folder instead.
+    /// file a mode and client region into the folder instead, and `knossos`, `elle` and
+    /// `porcupine` one a mode whose history was kept (`run --history`).
     #[arg(long, value_enum, conflicts_with = "json")]
     pub export: Option<ExportFormat>,
 }
@@ -307,6 +308,12 @@ pub enum ExportFormat {
     Openmetrics,
     /// HdrHistogram's percentile text, for its plotter.
     Percentiles,
+    /// Histories as EDN for Knossos.
+    Knossos,
+    /// Histories as EDN for Elle's rw-register.
+    Elle,
+    /// Histories as JSON lines for Porcupine.
+    Porcupine,
 }
 
 /// What can be done with profiles.
