@@ -77,7 +77,7 @@ fn mutations_that_need_little_are_caught_at_once() {
         (Mutation::ClockDoesNotMerge, "eventual:lww"),
         (Mutation::RejoinsUnderOldIdentity, "quorum:raft"),
     ] {
-        let outcome = hunted(&Mutated(mutation), mode, 60, &[]);
+        let outcome = hunted(&Mutated(mutation), mode, 100, &[]);
         assert!(outcome.caught.is_some(), "{}", mutation.name());
     }
 }
