@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod model_arguments;
 pub mod scenario_arguments;
+pub mod sweep_arguments;
 pub mod wiring;
 
 mod calibrate_command;
@@ -19,7 +20,9 @@ mod pbs_command;
 mod profile_command;
 mod report_command;
 mod run_command;
+mod saturate_command;
 mod shell_command;
+mod sweep_command;
 mod verify_command;
 
 use std::process::ExitCode;
@@ -40,6 +43,8 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Calibrate(arguments) => calibrate_command::calibrate(&arguments),
         Command::Pbs(arguments) => pbs_command::pbs(&arguments),
         Command::Leaderless(arguments) => leaderless_command::leaderless(&arguments),
+        Command::Sweep(arguments) => sweep_command::run(*arguments),
+        Command::Saturate(arguments) => saturate_command::run(*arguments),
         Command::Compare(arguments) => compare_command::compare_runs(&arguments),
         Command::Doctor => doctor_command::doctor(),
         Command::Completions { shell } => shell_command::completions(shell),

@@ -19,7 +19,7 @@ use crate::scenario_arguments::scenario;
 use crate::wiring::{self, RunOptions};
 
 /// The exit code of a run that was interrupted: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Runs a scenario and leaves its record, summary, table and charts.
 pub(crate) fn run(arguments: RunArguments) -> Result<ExitCode, CommandError> {
@@ -124,7 +124,7 @@ fn leave(
     Ok(ExitCode::SUCCESS)
 }
 
-fn unix_seconds() -> u64 {
+pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
@@ -282,7 +282,7 @@ fn phase(phase: Phase) -> &'static str {
 }
 
 /// Raises the interrupt at the first Ctrl-C or termination; the second one ends the program.
-fn raise_on_signal(interrupt: &Interrupt) -> Result<(), CommandError> {
+pub(crate) fn raise_on_signal(interrupt: &Interrupt) -> Result<(), CommandError> {
     let interrupt = interrupt.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

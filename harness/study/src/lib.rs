@@ -7,7 +7,9 @@ mod in_parallel;
 pub mod leaderless;
 pub mod pbs;
 pub mod repeats;
+pub mod saturate;
 pub mod service;
+pub mod sweep;
 pub mod verify;
 
 pub use attempts::measure_until_carried;
