@@ -56,7 +56,10 @@ pub(crate) fn run(arguments: SaturateArguments) -> Result<ExitCode, CommandError
         short_rate(lowest),
     ));
     let scenario = plan.scenario.clone();
-    conducted(&arguments.run, (&scenario, backend), "saturate", |conduct| {
-        saturate(&plan, conduct)
-    })
+    conducted(
+        &arguments.run,
+        (&scenario, backend),
+        "saturate",
+        |conduct| saturate(&plan, conduct),
+    )
 }

@@ -30,7 +30,11 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, CommandError> {
         [] => geometric_rates(arguments.from, arguments.to, arguments.steps)?,
         rates => checked_rates(rates.to_vec())?,
     };
-    let slo = arguments.slo.as_deref().map(str::parse::<Slo>).transpose()?;
+    let slo = arguments
+        .slo
+        .as_deref()
+        .map(str::parse::<Slo>)
+        .transpose()?;
     let plan = SweepPlan {
         slo,
         slo_region: slo_region(arguments.slo_region.as_deref(), &scenario)?,
@@ -54,9 +58,12 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, CommandError> {
         rates.join(", "),
         estimate(&plan.scenario, backend, runs),
     ));
-    conducted(&arguments.run, (&plan.scenario, backend), "sweep", |conduct| {
-        sweep(&plan, conduct)
-    })
+    conducted(
+        &arguments.run,
+        (&plan.scenario, backend),
+        "sweep",
+        |conduct| sweep(&plan, conduct),
+    )
 }
 
 /// Returns the scenario that the flags of `run` ask for, without those that do not go with many
@@ -65,10 +72,22 @@ pub(crate) fn swept_scenario(
     arguments: &RunArguments,
 ) -> Result<(Scenario, BackendKind), CommandError> {
     let refused = [
-        ("--rate", arguments.rate.is_some(), "the rates are stated by --rates, --from and --to"),
-        ("--closed-loop", arguments.closed_loop.is_some(), "a closed loop offers no rate"),
+        (
+            "--rate",
+            arguments.rate.is_some(),
+            "the rates are stated by --rates, --from and --to",
+        ),
+        (
+            "--closed-loop",
+            arguments.closed_loop.is_some(),
+            "a closed loop offers no rate",
+        ),
         ("--repeat", arguments.repeat.is_some(), "it goes with `run`"),
-        ("--history", arguments.history, "points keep no history; use `run` at one rate"),
+        (
+            "--history",
+            arguments.history,
+            "points keep no history; use `run` at one rate",
+        ),
     ];
     if let Some((flag, _, why)) = refused.iter().find(|(_, given, _)| *given) {
         return Err(format!("{flag} does not go with this command: {why}").into());
@@ -83,7 +102,12 @@ pub(crate) fn slo_region(
     scenario: &Scenario,
 ) -> Result<Option<String>, CommandError> {
     let topology = &scenario.topology;
-    let clients = || topology.clients.iter().map(|&region| topology.region_name(region));
+    let clients = || {
+        topology
+            .clients
+            .iter()
+            .map(|&region| topology.region_name(region))
+    };
     match name {
         Some(name) if !clients().any(|client| client == name) => Err(format!(
             "--slo-region {name}: no clients are there; they are in {}",
@@ -113,9 +137,8 @@ pub(crate) fn conducted(
     study: impl FnOnce(&mut Conduct<'_>) -> Result<Sweep, RunError>,
 ) -> Result<ExitCode, CommandError> {
     let name = arguments.name.clone();
-    let name = name.unwrap_or_else(|| {
-        run_name(unix_seconds(), &format!("{command}-{}", scenario.name))
-    });
+    let name =
+        name.unwrap_or_else(|| run_name(unix_seconds(), &format!("{command}-{}", scenario.name)));
     let directory = RunDirectory::create(&arguments.out, &name)?;
     let interrupt = Interrupt::default();
     raise_on_signal(&interrupt)?;

@@ -15,6 +15,8 @@ pub mod knee;
 mod level;
 pub mod measure;
 pub mod objective;
+#[cfg(test)]
+mod synthetic;
 pub mod verdict;
 
 pub use form::{PointFailure, PointOrder, SWEEP_VERSION, ServiceSummary, Sweep, SweepMode};

@@ -434,7 +434,9 @@ mod tests {
             let points: Vec<ThroughputPoint> = (0..modes)
                 .flat_map(|mode| (1..9).map(move |step| point(mode, step)))
                 .collect();
-            let names: Vec<String> = (0..modes).map(|mode| format!("mode:number-{mode}")).collect();
+            let names: Vec<String> = (0..modes)
+                .map(|mode| format!("mode:number-{mode}"))
+                .collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let mut chart = ThroughputChart {
                 modes: &names,

@@ -4,6 +4,8 @@
 //! 2. [`sweep_charts`]: latency against throughput, as SVG and PNG;
 //! 3. the page is in `html`, beside that of a run.
 
+mod csv;
+mod sentences;
 mod table;
 
 use longhaul_analysis::Percentile;
@@ -12,11 +14,17 @@ use longhaul_experiment::record::BackendKind;
 
 use crate::chart::{Chart, Drawing, ThroughputChart, ThroughputPoint, throughput};
 
+pub(crate) use csv::csv;
+pub(crate) use sentences::sentences;
+pub(crate) use table::knee_says;
 pub use table::sweep_table;
 
 /// Draws the charts of a sweep, each to stand alone.
 pub fn sweep_charts(sweep: &Sweep) -> Vec<Chart> {
-    let drawing = drawing(sweep, &format!("{} · {}", what_was_swept(sweep), origin(sweep)));
+    let drawing = drawing(
+        sweep,
+        &format!("{} · {}", what_was_swept(sweep), origin(sweep)),
+    );
     vec![drawing.finish()]
 }
 
@@ -30,7 +38,9 @@ pub(crate) fn drawing(sweep: &Sweep, caption: &str) -> Drawing {
     throughput(&ThroughputChart {
         modes: &modes,
         points: &points,
-        limit: limit.as_ref().map(|(limit_ms, text)| (*limit_ms, text.as_str())),
+        limit: limit
+            .as_ref()
+            .map(|(limit_ms, text)| (*limit_ms, text.as_str())),
         caption,
     })
 }
@@ -90,15 +100,16 @@ pub(crate) fn cores(sweep: &Sweep) -> String {
             sweep.environment.processors
         );
     }
-    let cores = sweep.modes.iter().map(|mode| mode.service.as_ref().map(|one| one.cores));
+    let cores = sweep
+        .modes
+        .iter()
+        .map(|mode| mode.service.as_ref().map(|one| one.cores));
     let cores: Vec<Option<u32>> = cores.collect();
     match cores.as_slice() {
-        [Some(first), rest @ ..] if rest.iter().all(|one| one == &Some(*first)) => {
-            match first {
-                1 => "1 core per replica".to_owned(),
-                cores => format!("{cores} cores per replica"),
-            }
-        }
+        [Some(first), rest @ ..] if rest.iter().all(|one| one == &Some(*first)) => match first {
+            1 => "1 core per replica".to_owned(),
+            cores => format!("{cores} cores per replica"),
+        },
         cores if cores.iter().all(Option::is_none) => {
             "replicas work in no time: no service times are stated".to_owned()
         }
@@ -120,3 +131,6 @@ pub(crate) fn origin(sweep: &Sweep) -> String {
         sweep.seed,
     )
 }
+
+#[cfg(test)]
+mod tests;

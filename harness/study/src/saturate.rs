@@ -121,7 +121,12 @@ pub fn saturate(plan: &SaturatePlan, conduct: &mut Conduct<'_>) -> Result<Sweep,
             break;
         }
         let job = |&(mode, trial): &(usize, Trial)| {
-            Job::new(scenario, mode, plan.rate(trial.step), plan.trial_seed(trial))
+            Job::new(
+                scenario,
+                mode,
+                plan.rate(trial.step),
+                plan.trial_seed(trial),
+            )
         };
         let jobs: Result<Vec<Job>, RunError> = wanted.iter().map(job).collect();
         if !run_jobs(&mut sweep, jobs?, conduct, &conclude)? {
@@ -135,3 +140,6 @@ pub fn saturate(plan: &SaturatePlan, conduct: &mut Conduct<'_>) -> Result<Sweep,
     conclude(&mut sweep);
     Ok(sweep)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,18 +4,20 @@
 //! the [`Sweep`] with a [`SweepPoint`] of each. [`runs`] is how runs are made: one after the other
 //! on a machine that they would share, on all cores in virtual time.
 
+#[cfg(test)]
+pub(crate) mod queue;
 mod rates;
 mod runs;
 
-pub use longhaul_analysis::capacity::{PointOrder, Sweep, SweepPoint};
 use longhaul_analysis::capacity::Slo;
+pub use longhaul_analysis::capacity::{PointOrder, Sweep, SweepPoint};
 use longhaul_experiment::record::BackendKind;
 use longhaul_experiment::{RunError, Scenario, Seed, Stream};
 use rand::Rng as _;
 
+pub(crate) use rates::four_digits;
 pub use rates::{RATES_MAX, RatesError, checked_rates, geometric_rates};
 pub use runs::{Conduct, Progress, Runner, RunnerInVirtualTime};
-pub(crate) use rates::four_digits;
 pub(crate) use runs::{Job, run_jobs};
 
 /// Which runs a sweep makes.
@@ -80,3 +82,6 @@ pub fn sweep(plan: &SweepPlan, conduct: &mut Conduct<'_>) -> Result<Sweep, RunEr
     conclude(&mut sweep);
     Ok(sweep)
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,7 +155,9 @@ impl Sweep {
                 // Rates are positive, and positive numbers are ordered as their bits are.
                 (mode, one.rate_ops.to_bits(), one.seed)
             };
-            let at = self.points.partition_point(|one| place(one) <= place(&point));
+            let at = self
+                .points
+                .partition_point(|one| place(one) <= place(&point));
             self.points.insert(at, point);
         }
     }
@@ -183,5 +185,113 @@ impl Sweep {
     /// Returns the JSON Schema of a sweep.
     pub fn schema() -> schemars::Schema {
         schemars::schema_for!(Sweep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul_experiment::OperationKind;
+
+    use super::*;
+    use crate::synthetic;
+
+    fn swept() -> Sweep {
+        let run = |mode: &str, rate: f64, ms: u64| {
+            let kinds = [(OperationKind::Write, synthetic::kind(&[ms; 2000], 0, 1))];
+            let mut record = synthetic::record(vec![synthetic::mode(mode, &[&kinds])]);
+            record.scenario = record.scenario.at_rate(rate).unwrap();
+            record
+        };
+        let scenario = Scenario {
+            modes: ["quorum:raft", "eventual:lww"]
+                .map(|mode| mode.parse().unwrap())
+                .into(),
+            ..synthetic::record(Vec::new()).scenario
+        };
+        let mut sweep = Sweep::begun(&scenario, BackendKind::Local, 1, PointOrder::Shuffled);
+        let runs = [("eventual:lww", 400.0, 900), ("quorum:raft", 400.0, 80)];
+        for (position, (mode, rate, ms)) in (1..).zip(
+            runs.into_iter()
+                .chain([("quorum:raft", 100.0, 40), ("eventual:lww", 200.0, 30)]),
+        ) {
+            sweep.add(&run(mode, rate, ms), position);
+        }
+        sweep.failures.push(PointFailure {
+            mode: "quorum:raft".to_owned(),
+            rate_ops: 800.0,
+            seed: 1,
+            why: "it did not get ready".to_owned(),
+        });
+        sweep.complete = true;
+        sweep.conclude(Some(&"p99=100ms".parse().unwrap()), None);
+        sweep
+    }
+
+    #[test]
+    fn points_are_kept_by_mode_rate_and_seed_whatever_the_order_of_the_runs() {
+        let sweep = swept();
+        let places = sweep
+            .points
+            .iter()
+            .map(|one| (one.mode.as_str(), one.rate_ops, one.position));
+        assert_eq!(
+            places.collect::<Vec<_>>(),
+            [
+                ("quorum:raft", 100.0, 3),
+                ("quorum:raft", 400.0, 2),
+                ("eventual:lww", 200.0, 4),
+                ("eventual:lww", 400.0, 1),
+            ]
+        );
+        let held: Vec<_> = sweep
+            .modes
+            .iter()
+            .map(|mode| mode.capacity.as_ref().unwrap().holds_to_ops)
+            .collect();
+        assert_eq!(held, [Some(400.0), Some(200.0)]);
+        assert!(
+            sweep.warnings[0].contains("1 of the runs failed, the first in quorum:raft at 800/s")
+        );
+    }
+
+    #[test]
+    fn virtual_time_without_service_times_says_that_nothing_saturates() {
+        let scenario = &synthetic::record(vec![synthetic::mode("quorum:raft", &[])]).scenario;
+        let warned = |scenario: &Scenario| {
+            let mut sweep = Sweep::begun(scenario, BackendKind::Sim, 1, PointOrder::Ramp);
+            sweep.complete = true;
+            sweep.conclude(None, None);
+            sweep
+                .warnings
+                .iter()
+                .any(|warning| warning.contains("calibrate --service"))
+        };
+        assert!(warned(scenario));
+        let mut stated = scenario.clone();
+        stated.service = Some(longhaul_experiment::service::Service {
+            default: ServiceTimes {
+                per_message: std::time::Duration::from_micros(20),
+                ..ServiceTimes::default()
+            },
+            modes: Default::default(),
+        });
+        assert!(!warned(&stated));
+    }
+
+    #[test]
+    fn a_sweep_validates_against_the_schema_and_reads_back() {
+        let sweep = swept();
+        let value = serde_json::to_value(&sweep).unwrap();
+        let schema = serde_json::from_str(include_str!("../../sweep.schema.json")).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| error.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        assert!(!validator.is_valid(&serde_json::json!({"sweep_version": 1})));
+        assert!(value["scenario"]["workload"]["rate_ops"].is_null());
+        let read_back: Sweep = serde_json::from_value(value).unwrap();
+        assert_eq!(read_back, sweep);
     }
 }

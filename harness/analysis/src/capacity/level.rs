@@ -11,17 +11,18 @@ use super::verdict::{Breach, Verdict, judge};
 
 /// The rate up to which a limit holds in one mode.
 ///
-/// Runs of one rate with other seeds may disagree: the edge is then known to lie between
-/// `holds_to_ops` and `breaks_from_ops` and no better.
+/// Runs of one rate with other seeds may disagree near the edge: it lies between `holds_to_ops` and
+/// `breaks_from_ops`, and `rate_ops` is where most runs have it. Rates are operations per second and
+/// client region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Capacity {
+    /// The highest rate at which the limit held in at least half of the runs. Null: at none.
+    pub rate_ops: Option<f64>,
     /// The highest rate at which the limit held in every run, below the rates at which it broke
-    /// in every run: operations per second and client region. Null: it held at none.
+    /// in every run. Null: at none.
     pub holds_to_ops: Option<f64>,
     /// The lowest rate from which on the limit broke in every run. Null: none was found.
     pub breaks_from_ops: Option<f64>,
-    /// The highest rate at which the limit held in any run. Null: it held in none.
-    pub held_once_to_ops: Option<f64>,
     /// Rates below `holds_to_ops` at which the limit broke in some run.
     pub broke_below_ops: Vec<f64>,
     /// What ended the rates at which it holds.
@@ -55,6 +56,12 @@ struct Level {
     worst: Option<Breach>,
 }
 
+impl Level {
+    fn runs(&self) -> u64 {
+        self.holds + self.breaks + self.machine_bound
+    }
+}
+
 /// Returns up to which rate a limit holds in one mode's points; in the named client region, or in
 /// all of them. Runs that cannot be judged are left out.
 pub fn capacity(slo: &Slo, region: Option<&str>, points: &[&SweepPoint]) -> Capacity {
@@ -75,17 +82,15 @@ pub fn capacity(slo: &Slo, region: Option<&str>, points: &[&SweepPoint]) -> Capa
         Some(_) => CapacityEnd::Limit,
     };
     let broke_at = breaks_from.filter(|_| end == CapacityEnd::Limit);
+    let by_most = |(_, level): &&(f64, Level)| level.holds > 0 && 2 * level.holds >= level.runs();
     Capacity {
+        rate_ops: below.iter().rev().find(by_most).map(|(rate, _)| *rate),
         holds_to_ops,
         breaks_from_ops: broke_at.map(|(rate, _)| *rate),
-        held_once_to_ops: unbroken.map(|number| levels[number].0),
         broke_below_ops: levels.iter().filter_map(broke).collect(),
         end,
         broken_by: broke_at.and_then(|(_, level)| level.worst.clone()),
-        runs: levels
-            .iter()
-            .map(|(_, level)| level.holds + level.breaks + level.machine_bound)
-            .sum(),
+        runs: levels.iter().map(|(_, level)| level.runs()).sum(),
     }
 }
 
@@ -117,41 +122,41 @@ fn levels(slo: &Slo, region: Option<&str>, points: &[&SweepPoint]) -> Vec<(f64, 
         }
     }
     let levels = levels.into_iter();
-    levels.map(|(bits, level)| (f64::from_bits(bits), level)).collect()
+    levels
+        .map(|(bits, level)| (f64::from_bits(bits), level))
+        .collect()
 }
 
 impl Capacity {
     /// Says it in one sentence for readers; rates are per client region.
     pub fn says(&self) -> String {
         let rate = |rate: f64| format!("{}/s", short_rate(rate));
-        let holds = self.holds_to_ops.map(rate);
-        let mut text = match (self.end, holds) {
+        let held = match self.holds_to_ops {
+            Some(holds) => format!("held in every run up to {}", rate(holds)),
+            None => "held in every run at no rate tried".to_owned(),
+        };
+        let beyond = match (self.end, self.breaks_from_ops) {
             (CapacityEnd::NotJudged, _) => {
                 return "not judged: too few operations were due in every run; measure longer or \
                         begin at a higher rate"
                     .to_owned();
             }
-            (CapacityEnd::Limit, Some(holds)) => format!(
-                "holds up to {holds} and breaks from {}",
-                rate(self.breaks_from_ops.unwrap_or(f64::INFINITY))
-            ),
-            (CapacityEnd::Limit, None) => format!(
-                "holds in every run at no rate tried; breaks from {}",
-                rate(self.breaks_from_ops.unwrap_or(f64::INFINITY))
-            ),
-            (CapacityEnd::MachineBound, Some(holds)) => {
-                format!("at least {holds}: beyond, the machine was over 80% busy (machine-bound)")
+            (CapacityEnd::Limit, Some(breaks)) => {
+                format!("broke in every run from {}", rate(breaks))
             }
-            (CapacityEnd::MachineBound, None) => {
-                "unknown: the machine was over 80% busy (machine-bound) at every rate tried"
-                    .to_owned()
+            (CapacityEnd::MachineBound, _) => {
+                "beyond, the machine was over 80% busy (machine-bound)".to_owned()
             }
-            (CapacityEnd::NotReached, Some(holds)) => {
-                format!("at least {holds}, where the search ended: it did not break")
-            }
-            (CapacityEnd::NotReached, None) => {
-                "holds in every run at no rate tried, and in some runs at the highest".to_owned()
-            }
+            _ => "did not break up to the highest rate tried".to_owned(),
+        };
+        let at_least = if self.end == CapacityEnd::Limit {
+            ""
+        } else {
+            "at least "
+        };
+        let mut text = match self.rate_ops {
+            Some(most) => format!("{at_least}{}: {held}, {beyond}", rate(most)),
+            None => format!("{held}, {beyond}"),
         };
         if let Some(breach) = &self.broken_by {
             text.push_str(&format!(" ({})", breach.says()));
@@ -174,5 +179,109 @@ pub fn short_rate(rate: f64) -> String {
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::point;
+    use super::*;
+
+    /// What points at (rate, p99 in ms) come to under a limit of 100 ms.
+    fn capacity_of(points: &[SweepPoint]) -> Capacity {
+        let slo: Slo = "p99=100ms".parse().unwrap();
+        capacity(&slo, None, &points.iter().collect::<Vec<_>>())
+    }
+
+    fn points(levels: &[(f64, &[f64])]) -> Vec<SweepPoint> {
+        let of_level = |(rate, p99s_ms): &(f64, &[f64])| -> Vec<SweepPoint> {
+            let seeds = p99s_ms.iter().zip(1..);
+            seeds
+                .map(|(p99_ms, seed)| point(*rate, seed, *p99_ms))
+                .collect()
+        };
+        levels.iter().flat_map(of_level).collect()
+    }
+
+    #[test]
+    fn the_edge_lies_between_the_last_rate_where_all_hold_and_the_first_where_none_does() {
+        let capacity = capacity_of(&points(&[
+            (100.0, &[50.0]),
+            (200.0, &[60.0, 70.0, 80.0]),
+            (210.0, &[90.0, 120.0, 80.0]),
+            (220.0, &[130.0, 99.0, 140.0]),
+            (230.0, &[130.0, 150.0, 140.0]),
+            (400.0, &[9000.0]),
+        ]));
+        assert_eq!(capacity.holds_to_ops, Some(200.0));
+        // Two of three hold at 210/s, one of three at 220/s.
+        assert_eq!(capacity.rate_ops, Some(210.0));
+        assert_eq!(capacity.breaks_from_ops, Some(230.0));
+        assert_eq!((capacity.end, capacity.runs), (CapacityEnd::Limit, 14));
+        assert_eq!(
+            capacity.says(),
+            "210/s: held in every run up to 200/s, broke in every run from 230/s (p99 150.0 ms in a, \
+             above 100 ms)"
+        );
+    }
+
+    #[test]
+    fn a_limit_that_does_not_break_or_never_holds_says_so() {
+        let held = capacity_of(&points(&[(100.0, &[50.0]), (200.0, &[60.0])]));
+        assert_eq!(
+            (held.holds_to_ops, held.breaks_from_ops),
+            (Some(200.0), None)
+        );
+        assert_eq!(held.end, CapacityEnd::NotReached);
+        assert!(held.says().starts_with("at least 200/s"), "{}", held.says());
+        let broken = capacity_of(&points(&[(100.0, &[150.0]), (200.0, &[160.0])]));
+        assert_eq!(
+            (broken.holds_to_ops, broken.breaks_from_ops),
+            (None, Some(100.0))
+        );
+        assert!(
+            broken.says().contains("at no rate tried"),
+            "{}",
+            broken.says()
+        );
+        assert_eq!(capacity_of(&[]).end, CapacityEnd::NotJudged);
+        let mut few = points(&[(10.0, &[150.0])]);
+        few[0].regions[0].due = 80;
+        assert_eq!(capacity_of(&few).end, CapacityEnd::NotJudged);
+    }
+
+    #[test]
+    fn a_busy_machine_leaves_at_least_what_held_below() {
+        let mut points = points(&[(100.0, &[50.0]), (200.0, &[60.0]), (400.0, &[500.0])]);
+        points[2].machine_bound = true;
+        let capacity = capacity_of(&points);
+        assert_eq!(capacity.end, CapacityEnd::MachineBound);
+        assert_eq!(
+            (capacity.holds_to_ops, capacity.breaks_from_ops),
+            (Some(200.0), None)
+        );
+        let says = capacity.says();
+        assert!(
+            says.starts_with("at least 200/s: held") && says.contains("machine-bound"),
+            "{says}"
+        );
+    }
+
+    #[test]
+    fn a_run_that_broke_far_below_is_not_passed_over() {
+        let capacity = capacity_of(&points(&[
+            (100.0, &[150.0]),
+            (200.0, &[60.0]),
+            (400.0, &[500.0]),
+        ]));
+        assert_eq!(capacity.holds_to_ops, Some(200.0));
+        assert_eq!(capacity.broke_below_ops, [100.0]);
+        assert!(capacity.says().ends_with("a run also broke at 100/s"));
+    }
+
+    #[test]
+    fn rates_are_as_short_as_four_digits_allow() {
+        let rates = [12345.6, 1234.4, 123.45, 100.0, 12.3, 0.5].map(short_rate);
+        assert_eq!(rates, ["12346", "1234", "123.5", "100", "12.3", "0.5"]);
     }
 }

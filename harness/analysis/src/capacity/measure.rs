@@ -271,3 +271,105 @@ impl Part {
 pub(super) fn in_us(duration: std::time::Duration) -> f64 {
     duration.as_nanos() as f64 / 1e3
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use longhaul_experiment::OperationKind;
+    use longhaul_experiment::histogram::{EncodedHistogram, Histogram};
+    use longhaul_experiment::record::CpuUse;
+
+    use super::*;
+    use crate::synthetic;
+
+    /// A run of ten seconds in which 100 operations a second were due, evenly, and took what
+    /// `latency_s` says of the second at which they were due; `None` timed out.
+    fn run(latency_s: impl Fn(f64) -> Option<f64>) -> RunRecord {
+        let mut kind = KindRecord::default();
+        for second in 0..10 {
+            let mut latencies = Histogram::new();
+            for due in (0..100).map(|number| f64::from(second) + f64::from(number) / 100.0) {
+                kind.due += 1;
+                match latency_s(due) {
+                    Some(latency) => latencies.record(Duration::from_secs_f64(latency)),
+                    None => kind.unknown += 1,
+                }
+            }
+            kind.ok += latencies.count();
+            kind.latency.merge(&latencies);
+            kind.intervals.push(Interval {
+                start: Duration::from_secs(u64::from(second as u32)),
+                length: Duration::from_secs(1),
+                due: 100,
+                latency: EncodedHistogram::encode(&latencies),
+            });
+        }
+        let kinds = [(OperationKind::Write, kind)];
+        let mut record = synthetic::record(vec![synthetic::mode("quorum:raft", &[&kinds])]);
+        record.scenario.limits.operation_timeout = Duration::from_secs(2);
+        record
+    }
+
+    #[test]
+    fn what_keeps_up_has_under_way_what_rate_times_latency_says() {
+        // 100/s x 0.5 s = 50 are under way at any instant.
+        let point = SweepPoint::of(&run(|_| Some(0.5)), 3).unwrap();
+        assert_eq!((point.backlog, point.position), (50, 3));
+        assert_eq!((point.offered_ops, point.goodput_ops), (100.0, 100.0));
+        assert!((point.throughput_ops - 100.0).abs() < 0.1, "{point:?}");
+        assert_eq!(point.rate_ops, 200.0);
+        assert_eq!(point.success_mean_ms, Some(500.0));
+        assert_eq!(point.regions[0].region, "a");
+    }
+
+    #[test]
+    fn what_does_not_keep_up_piles_up_and_gets_done_what_it_can() {
+        // At 50/s the operation due at t is the 100 t-th and done at 2 t: of the ten seconds those
+        // of the first five are done at the end, 500 are not, and 250 of those 500 were done in
+        // the second half of the window: 50/s.
+        let point = SweepPoint::of(&run(|due| Some(due.max(0.001))), 1).unwrap();
+        assert!((490..=510).contains(&point.backlog), "{}", point.backlog);
+        assert!((point.throughput_ops - 50.0).abs() < 1.5, "{point:?}");
+        assert_eq!(point.goodput_ops, 100.0);
+    }
+
+    #[test]
+    fn what_timed_out_within_the_window_is_no_backlog() {
+        // A time-out of 2 s: of those due, the last two seconds' are open at the end.
+        let point = SweepPoint::of(&run(|_| None), 1).unwrap();
+        assert_eq!(
+            (point.backlog, point.unknown, point.error_share),
+            (200, 1000, 1.0)
+        );
+        assert_eq!((point.latency_ms.p50, point.success_mean_ms), (None, None));
+        assert_eq!(point.throughput_ops, 0.0);
+    }
+
+    #[test]
+    fn a_live_point_over_80_percent_busy_is_bound_by_the_machine() {
+        let busy = |share: f64, backend| {
+            let mut record = run(|_| Some(0.5));
+            record.backend = backend;
+            record.modes[0].load.as_mut().unwrap().cpu = Some(CpuUse {
+                machine_busy: share,
+                ..CpuUse::default()
+            });
+            SweepPoint::of(&record, 1).unwrap()
+        };
+        assert!(!busy(0.79, BackendKind::Local).machine_bound);
+        assert!(busy(0.81, BackendKind::Local).machine_bound);
+        assert!(!busy(0.81, BackendKind::Sim).machine_bound);
+        // The probed link of the made-up record: 10.03 - 10.00 ms.
+        let error = busy(0.5, BackendKind::Local).link_error_ms.unwrap();
+        assert!((error - 0.03).abs() < 1e-9, "{error}");
+        assert_eq!(busy(0.5, BackendKind::Sim).link_error_ms, None);
+    }
+
+    #[test]
+    fn an_interrupted_run_is_no_point() {
+        let mut record = run(|_| Some(0.5));
+        record.complete = false;
+        assert_eq!(SweepPoint::of(&record, 1), None);
+    }
+}

@@ -184,7 +184,11 @@ mod tests {
 
     #[test]
     fn limits_read_back_as_they_are_written() {
-        for text in ["p99=250ms,errors=0.1%", "p99.9=1.5ms", "mean=20ms,max=900ms"] {
+        for text in [
+            "p99=250ms,errors=0.1%",
+            "p99.9=1.5ms",
+            "mean=20ms,max=900ms",
+        ] {
             assert_eq!(text.parse::<Slo>().unwrap().to_string(), text);
         }
         let spaced: Slo = " p50 = 2s , errors = 0% ".parse().unwrap();

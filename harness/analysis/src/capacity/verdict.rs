@@ -114,3 +114,67 @@ fn breach(objective: &Objective, region: &RegionPoint) -> Option<Breach> {
         at_most: objective.at_most,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::point;
+    use super::*;
+
+    fn slo(text: &str) -> Slo {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_limit_must_hold_in_every_region_unless_one_is_named() {
+        // 90 ms in a, 45 ms in b.
+        let point = point(100.0, 1, 90.0);
+        assert_eq!(judge(&slo("p99=90ms"), None, &point), Verdict::Holds);
+        let Verdict::Breaks(breaches) = judge(&slo("p99=60ms"), None, &point) else {
+            panic!("60 ms holds");
+        };
+        assert_eq!(breaches.len(), 1);
+        assert_eq!(breaches[0].says(), "p99 90.0 ms in a, above 60 ms");
+        assert_eq!(judge(&slo("p99=60ms"), Some("b"), &point), Verdict::Holds);
+    }
+
+    #[test]
+    fn what_did_not_succeed_exceeds_every_latency_and_counts_as_errors() {
+        let mut point = point(100.0, 1, 90.0);
+        point.regions[1].ok = 9_800;
+        point.regions[1].latency_ms.p99 = None;
+        let Verdict::Breaks(breaches) = judge(&slo("p99=10s,errors=0.1%"), None, &point) else {
+            panic!("200 errors hold");
+        };
+        let says: Vec<String> = breaches.iter().map(Breach::says).collect();
+        assert_eq!(
+            says,
+            [
+                "p99 > time-out in b, above 10000 ms",
+                "errors 2.000% in b, above 0.1%"
+            ]
+        );
+        assert_eq!(judge(&slo("errors=2%"), None, &point), Verdict::Holds);
+        assert!(matches!(
+            judge(&slo("mean=10s"), None, &point),
+            Verdict::Breaks(_)
+        ));
+    }
+
+    #[test]
+    fn a_percentile_with_too_few_operations_or_a_busy_machine_decides_nothing() {
+        let mut few = point(100.0, 1, 90.0);
+        few.regions[1].due = 999;
+        let too_few = Verdict::TooFew {
+            figure: "p99",
+            needed: 1000,
+            had: 999,
+        };
+        assert_eq!(judge(&slo("p99=1ms"), None, &few), too_few);
+        assert_eq!(judge(&slo("p99=90ms"), Some("a"), &few), Verdict::Holds);
+        // What can be judged and breaks, breaks.
+        let broken = judge(&slo("p99=1ms,p50=1ms"), None, &few);
+        assert!(matches!(broken, Verdict::Breaks(_)));
+        few.machine_bound = true;
+        assert_eq!(judge(&slo("p50=1ms"), None, &few), Verdict::MachineBound);
+    }
+}

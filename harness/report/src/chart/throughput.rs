@@ -64,7 +64,9 @@ pub fn throughput(chart: &ThroughputChart<'_>) -> Drawing {
         caption => page::captioned(&mut scene, &title, caption) + 10.0,
     };
     let points = chart.points.iter();
-    let latencies = points.clone().flat_map(|point| [point.p50_ms, point.p99_ms]);
+    let latencies = points
+        .clone()
+        .flat_map(|point| [point.p50_ms, point.p99_ms]);
     let limit = chart.limit.map(|(limit_ms, _)| limit_ms);
     let plot = Plot {
         frame: Rectangle {
@@ -164,7 +166,10 @@ fn place(plot: &Plot, point: &ThroughputPoint, latency_ms: Option<f64>) -> Point
 fn draw_limit(scene: &mut Scene, plot: &Plot, limit_ms: f64, text: &str) {
     let (_, y) = plot.place(0.0, limit_ms);
     let (left, right) = (plot.frame.left, plot.frame.right());
-    scene.line(&[(left, y), (right, y)], Stroke::dashed(Colour::ALARM, 1.2, 7.0, 4.0));
+    scene.line(
+        &[(left, y), (right, y)],
+        Stroke::dashed(Colour::ALARM, 1.2, 7.0, 4.0),
+    );
     scene.text((left + 8.0, y - 5.0), text, SMALL.colour(Colour::ALARM));
 }
 
@@ -204,12 +209,14 @@ fn beyond(scene: &mut Scene, at: Point, radius: f64, (colour, hollow): (Colour, 
 }
 
 fn end_labels(scene: &mut Scene, plot: &Plot, lines: &[Line<'_>]) {
-    let last = |line: &Line<'_>| {
-        let last = line.joined.last();
-        let last = last.map(|point| place(plot, point, point.p99_ms));
-        last.unwrap_or((plot.frame.right(), plot.frame.top))
+    // The rightmost point: a line that turns back ends somewhere among the others.
+    let rightmost = |line: &Line<'_>| {
+        let points = line.joined.iter();
+        let most = points.max_by(|a, b| a.throughput_ops.total_cmp(&b.throughput_ops));
+        let most = most.map(|point| place(plot, point, point.p99_ms));
+        most.unwrap_or((plot.frame.right(), plot.frame.top))
     };
-    let ends: Vec<Point> = lines.iter().map(last).collect();
+    let ends: Vec<Point> = lines.iter().map(rightmost).collect();
     let wanted: Vec<f64> = ends.iter().map(|end| end.1).collect();
     let frame = plot.frame;
     let heights = page::spread(&wanted, LABEL.size * 1.45, frame.top, frame.bottom());
@@ -228,7 +235,9 @@ fn end_labels(scene: &mut Scene, plot: &Plot, lines: &[Line<'_>]) {
 
 fn describe(point: &ThroughputPoint) -> String {
     let figure = |value: Option<f64>| {
-        value.map_or("> time-out".to_owned(), |value| format!("{} ms", short(value)))
+        value.map_or("> time-out".to_owned(), |value| {
+            format!("{} ms", short(value))
+        })
     };
     let bound = if point.machine_bound {
         "; machine-bound"

@@ -25,17 +25,33 @@ const OF_ALL: [Column; 9] = [
 
 /// Those of live backends, where machines have limits.
 const OF_MACHINES: [Column; 6] = [
-    ("busy", |one| cpu(one, |cpu| format!("{:.0}%", 100.0 * cpu.machine_busy))),
-    ("clients", |one| cpu(one, |cpu| format!("{:.2}", cpu.generator_cores))),
-    ("links", |one| cpu(one, |cpu| format!("{:.2}", cpu.delay_line_cores))),
-    ("replicas", |one| cpu(one, |cpu| format!("{:.2}", cpu.replica_cores))),
+    ("busy", |one| {
+        cpu(one, |cpu| format!("{:.0}%", 100.0 * cpu.machine_busy))
+    }),
+    ("clients", |one| {
+        cpu(one, |cpu| format!("{:.2}", cpu.generator_cores))
+    }),
+    ("links", |one| {
+        cpu(one, |cpu| format!("{:.2}", cpu.delay_line_cores))
+    }),
+    ("replicas", |one| {
+        cpu(one, |cpu| format!("{:.2}", cpu.replica_cores))
+    }),
     ("late", |one| lateness(one)),
-    ("", |one| if one.machine_bound { "machine-bound" } else { "" }.to_owned()),
+    ("", |one| {
+        if one.machine_bound {
+            "machine-bound"
+        } else {
+            ""
+        }
+        .to_owned()
+    }),
 ];
 
 /// Renders a sweep as text that ends with a line break.
 pub fn sweep_table(sweep: &Sweep) -> String {
-    let mut text = format!("{}\n{}\n", origin(sweep), what_was_swept(sweep));
+    let heading = [origin(sweep), what_was_swept(sweep)].map(|line| plain(&line));
+    let mut text = format!("{}\n", heading.join("\n"));
     let mut columns: Vec<Column> = OF_ALL.to_vec();
     if sweep.backend != BackendKind::Sim {
         columns.extend(OF_MACHINES);
@@ -68,7 +84,12 @@ pub fn sweep_table(sweep: &Sweep) -> String {
     text
 }
 
-fn block(text: &mut String, sweep: &Sweep, mode: &SweepMode, (columns, widths): (&[Column], &[usize])) {
+fn block(
+    text: &mut String,
+    sweep: &Sweep,
+    mode: &SweepMode,
+    (columns, widths): (&[Column], &[usize]),
+) {
     let service = mode.service.as_ref().map_or(String::new(), |service| {
         format!(
             " ({} a replica, {} us a message, {} us a KiB)",
@@ -133,7 +154,8 @@ pub(crate) fn counted_cores(cores: u32) -> String {
 
 fn cpu(point: &SweepPoint, cell: fn(&longhaul_experiment::record::CpuUse) -> String) -> String {
     let load = point.load.as_ref();
-    load.and_then(|load| load.cpu.as_ref()).map_or("-".to_owned(), cell)
+    load.and_then(|load| load.cpu.as_ref())
+        .map_or("-".to_owned(), cell)
 }
 
 fn lateness(point: &SweepPoint) -> String {
@@ -145,5 +167,7 @@ fn lateness(point: &SweepPoint) -> String {
 
 /// Returns a text without what would steer a terminal.
 fn plain(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).collect()
+    text.chars()
+        .filter(|character| !character.is_control())
+        .collect()
 }

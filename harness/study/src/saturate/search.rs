@@ -116,7 +116,10 @@ impl Search {
     /// Returns the trials that are missing on the way up to a step where no run holds; none where
     /// the machine is the limit.
     fn wanted_up(&self, high: i32) -> Vec<Trial> {
-        let first = Trial { step: high, repeat: 0 };
+        let first = Trial {
+            step: high,
+            repeat: 0,
+        };
         if self.outcomes.get(&first) == Some(&Outcome::MachineBound) {
             return Vec::new();
         }
@@ -175,7 +178,10 @@ mod tests {
     fn decided(search: &Search, wanted: Outcome) -> Vec<i32> {
         let whole = |step: &i32| {
             (0..search.bounds.repeats).all(|repeat| {
-                search.outcomes.get(&Trial { step: *step, repeat }) == Some(&wanted)
+                search.outcomes.get(&Trial {
+                    step: *step,
+                    repeat,
+                }) == Some(&wanted)
             })
         };
         (search.bounds.lowest..=search.bounds.highest)
@@ -187,7 +193,11 @@ mod tests {
     fn an_edge_is_bracketed_by_doubling_and_halving_wherever_it_is() {
         for edge in -63..320 {
             let outcome = |trial: Trial| {
-                if trial.step < edge { Outcome::Holds } else { Outcome::Breaks }
+                if trial.step < edge {
+                    Outcome::Holds
+                } else {
+                    Outcome::Breaks
+                }
             };
             let (search, trials) = carried_out(BOUNDS, outcome);
             assert_eq!(decided(&search, Outcome::Holds), [edge - 1], "{edge}");
@@ -202,7 +212,11 @@ mod tests {
         // Repetition 1 holds for three steps longer, repetition 2 breaks four steps earlier.
         let outcome = |trial: Trial| {
             let edge = 40 + [0, 3, -4][trial.repeat as usize];
-            if trial.step < edge { Outcome::Holds } else { Outcome::Breaks }
+            if trial.step < edge {
+                Outcome::Holds
+            } else {
+                Outcome::Breaks
+            }
         };
         let (search, _) = carried_out(BOUNDS, outcome);
         assert_eq!(decided(&search, Outcome::Holds), [35]);
@@ -221,7 +235,11 @@ mod tests {
     #[test]
     fn nothing_is_repeated_above_the_machine_and_nothing_follows_what_cannot_be_told() {
         let outcome = |trial: Trial| {
-            if trial.step < 40 { Outcome::Holds } else { Outcome::MachineBound }
+            if trial.step < 40 {
+                Outcome::Holds
+            } else {
+                Outcome::MachineBound
+            }
         };
         let (search, _) = carried_out(BOUNDS, outcome);
         assert_eq!(decided(&search, Outcome::Holds), [39]);

@@ -97,7 +97,10 @@ mod tests {
     fn a_geometric_range_has_equal_factors_and_keeps_its_ends() {
         // 100 x 64^(i/6): doublings.
         let doublings = geometric_rates(100.0, 6400.0, 7).unwrap();
-        assert_eq!(doublings, [100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0]);
+        assert_eq!(
+            doublings,
+            [100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0]
+        );
         // 1000 x 2^(1/2) = 1414.2.
         assert_eq!(geometric_rates(1000.0, 2000.0, 3).unwrap()[1], 1414.0);
         assert_eq!(geometric_rates(1.0, 2.0, 3).unwrap()[1], 1.414);

@@ -143,7 +143,9 @@ pub(crate) fn run_jobs(
             });
         }
     }
-    let tally = tally.into_inner().unwrap_or_else(|broken| broken.into_inner());
+    let tally = tally
+        .into_inner()
+        .unwrap_or_else(|broken| broken.into_inner());
     match tally.fatal {
         Some(error) => Err(error),
         None => Ok(tally.ended == tally.of),
