@@ -9,6 +9,9 @@ use crate::exit_codes;
 use crate::model_arguments::{
     LEADERLESS_EXAMPLES, LeaderlessArguments, PBS_EXAMPLES, PbsArguments,
 };
+use crate::sweep_arguments::{
+    SATURATE_EXAMPLES, SWEEP_EXAMPLES, SaturateArguments, SweepArguments,
+};
 
 /// A geo-replication latency benchmark: what a replicated write costs, and what is given up to
 /// make it cheaper.
@@ -46,6 +49,12 @@ pub enum Command {
     /// How long a mode has no leader after its leader dies, over many seeds.
     #[command(after_help = LEADERLESS_EXAMPLES)]
     Leaderless(LeaderlessArguments),
+    /// Latency against throughput: each mode at several offered rates.
+    #[command(after_help = SWEEP_EXAMPLES)]
+    Sweep(Box<SweepArguments>),
+    /// The highest offered rate of each mode at which a limit holds.
+    #[command(after_help = SATURATE_EXAMPLES)]
+    Saturate(Box<SaturateArguments>),
     /// Compare runs figure by figure, with the uncertainty of each change.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArguments),

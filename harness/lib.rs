@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod exit_codes;
 pub mod model_arguments;
 pub mod scenario_arguments;
+pub mod sweep_arguments;
 pub mod wiring;
 
 mod calibrate_command;
@@ -22,7 +23,9 @@ mod profile_command;
 mod report_command;
 mod run_command;
 mod run_folders;
+mod saturate_command;
 mod shell_command;
+mod sweep_command;
 mod verify_command;
 
 use std::process::ExitCode;
@@ -43,6 +46,8 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Calibrate(arguments) => calibrate_command::calibrate(&arguments),
         Command::Pbs(arguments) => pbs_command::pbs(&arguments),
         Command::Leaderless(arguments) => leaderless_command::leaderless(&arguments),
+        Command::Sweep(arguments) => sweep_command::run(*arguments),
+        Command::Saturate(arguments) => saturate_command::run(*arguments),
         Command::Compare(arguments) => compare_command::compare_runs(&arguments),
         Command::Doctor => doctor_command::doctor(),
         Command::Completions { shell } => shell_command::completions(shell),
