@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use crate::model_arguments::{
     LEADERLESS_EXAMPLES, LeaderlessArguments, PBS_EXAMPLES, PbsArguments,
 };
+use crate::net_arguments::{NET_EXAMPLES, NetCommand};
 
 /// A geo-replication latency benchmark: what a replicated write costs, and what is given up to
 /// make it cheaper.
@@ -50,6 +51,9 @@ pub enum Command {
     Compare(CompareArguments),
     /// Measure what the model of virtual time needs to know of this machine.
     Calibrate(CalibrateArguments),
+    /// Lay a profile's links between network namespaces and run any program behind them (Linux).
+    #[command(subcommand, after_help = NET_EXAMPLES)]
+    Net(NetCommand),
     /// Say what this machine can do: timers, priorities, namespaces, netem.
     Doctor,
     /// Print completions for a shell.

@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod model_arguments;
+pub mod net_arguments;
 pub mod scenario_arguments;
 pub mod wiring;
 
@@ -14,6 +15,7 @@ mod doctor_command;
 mod explain_command;
 mod leaderless_command;
 mod mode_command;
+mod net_command;
 mod output;
 mod pbs_command;
 mod profile_command;
@@ -41,6 +43,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Pbs(arguments) => pbs_command::pbs(&arguments),
         Command::Leaderless(arguments) => leaderless_command::leaderless(&arguments),
         Command::Compare(arguments) => compare_command::compare_runs(&arguments),
+        Command::Net(command) => net_command::net(command),
         Command::Doctor => doctor_command::doctor(),
         Command::Completions { shell } => shell_command::completions(shell),
         Command::Man => shell_command::manual(),
