@@ -100,7 +100,7 @@ pub struct UpArguments {
     /// Pass every segment on its own, also where no link loses packets or has a rate.
     #[arg(long)]
     pub no_offload: bool,
-    /// Stay until the network ends, and end it with this command.
+    /// Stay until the network ends; it ends with this command, however that ends.
     #[arg(long)]
     pub foreground: bool,
     /// Print what the network is as JSON.

@@ -20,7 +20,6 @@ pub(crate) fn net(command: NetCommand) -> Result<ExitCode, CommandError> {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fmt::Write as _;
-    use std::io::Read as _;
     use std::process::ExitCode;
     use std::time::Duration;
 
@@ -81,9 +80,7 @@ mod linux {
         let state = supervisor.state().clone();
         if arguments.foreground {
             print(&shown(&state, arguments.json)?)?;
-            // The end of standard input is the end of the network, as is the end of this process.
-            let _ = std::io::stdin().read_to_end(&mut Vec::new());
-            drop(supervisor);
+            supervisor.wait();
             return Ok(());
         }
         supervisor.outlive()?;

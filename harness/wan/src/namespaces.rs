@@ -34,6 +34,7 @@ pub mod init;
 pub mod keep;
 mod message;
 pub mod network;
+pub(crate) mod own_way;
 pub mod place;
 pub mod probe;
 pub mod program;

@@ -6,7 +6,7 @@
 //!
 //! Differences from the link core: jitter is drawn per packet, not in time, so with packets in
 //! order (netem keeps the order of a queue with a rate, and every queue with jitter has one here)
-//! the jitter of a dense stream is a running maximum; what a region sends to itself is not delayed.
+//! the jitter of a dense stream is a running maximum.
 
 pub mod distribution;
 mod fabric;

@@ -78,6 +78,12 @@ mod tests {
     }
 
     #[test]
+    fn a_program_is_found_along_the_path() {
+        assert!(find("sh").is_some());
+        assert!(find("no-program-has-this-name").is_none());
+    }
+
+    #[test]
     fn a_missing_program_names_its_package() {
         let error = run(&command(&["no-such-program", "link"]), &[]).unwrap_err();
         assert_eq!(

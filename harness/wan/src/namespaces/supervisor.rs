@@ -1,6 +1,6 @@
 //! Starting a network from the outside.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -106,6 +106,15 @@ impl Supervisor {
         command.args(["net", "exec", "--name", self.place.name(), region, "--"]);
         command.arg(program);
         command
+    }
+
+    /// Waits until the network ends, because it was taken down or one of its processes died.
+    pub fn wait(mut self) {
+        // The holder sends nothing more; its end is the end of the stream.
+        let forever = self.channel.set_read_timeout(None);
+        if forever.is_ok() {
+            let _ = self.channel.read(&mut [0]);
+        }
     }
 
     /// Lets the network outlive this process, until [`super::control::down`].

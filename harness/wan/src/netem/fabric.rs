@@ -14,7 +14,7 @@ use super::report::{self, NetemLink, NetemReport};
 use crate::namespaces::address::{DEVICE, PREFIX_LENGTH, address};
 use crate::namespaces::keep::{Fabric, FabricReport, Site};
 use crate::namespaces::program::{ip, run};
-use crate::namespaces::{NetError, NetworkNamespace};
+use crate::namespaces::{NetError, NetworkNamespace, own_way};
 
 /// The bridge in the fabric's namespace.
 const BRIDGE: &str = "wan";
@@ -48,7 +48,9 @@ impl NetemFabric {
             let laid = region.run(|| {
                 let environment = [(TABLES_VARIABLE, site.scratch.as_path())];
                 let mut commands = planned.commands.iter();
-                commands.try_for_each(|command| run(command, &environment).map(|_| ()))
+                commands.try_for_each(|command| {
+                    run(command, &environment).map(|_| ()).map_err(explained)
+                })
             });
             laid.map_err(NetError::doing("entering a region"))??;
         }
@@ -112,23 +114,49 @@ impl Fabric for NetemFabric {
     }
 }
 
+/// Says what to do where the kernel has no netem: `tc` only says that it does not know it.
+fn explained(error: NetError) -> NetError {
+    match error {
+        NetError::Command { command, message } if message.contains("kind is unknown") => {
+            NetError::Command {
+                command,
+                message: format!(
+                    "{message} This kernel has no netem: use the tun backend, or \
+                     scripts/netem-uml.sh, which brings a kernel that has it"
+                ),
+            }
+        }
+        other => other,
+    }
+}
+
 /// Makes a cable from a region to the bridge.
 fn lay_cable(index: RegionIndex, region: &NetworkNamespace) -> Result<(), NetError> {
     let other_end = format!("r{}", index.0 + 1);
     // The keeper's first thread stands in the fabric's namespace.
     let fabric = std::process::id();
     let address = address(index);
+    // A locally administered address, as the region's way to itself needs to know it.
+    let hardware = format!("02:00:0a:4d:{:02x}:01", index.0 + 1);
     let laid = region.run(|| {
         ip(&format!(
-            "link add {DEVICE} type veth peer name {other_end} netns {fabric}"
+            "link add {DEVICE} address {hardware} type veth peer name {other_end} netns {fabric}"
         ))?;
         ip(&format!(
             "address add {address}/{PREFIX_LENGTH} dev {DEVICE}"
         ))?;
-        ip(&format!("link set {DEVICE} up"))
+        ip(&format!("link set {DEVICE} up"))?;
+        ip(&format!(
+            "neighbour add {address} lladdr {hardware} dev {DEVICE}"
+        ))?;
+        own_way::lay(address)
     });
     laid.map_err(NetError::doing("entering a region"))??;
     ip(&format!("link set {other_end} master {BRIDGE} up"))?;
+    // Lets the bridge send back where it came from what a region sends to itself.
+    ip(&format!(
+        "link set {other_end} type bridge_slave hairpin on"
+    ))?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Which commands lay a profile's links: pure, so that they can be shown and tested.
 //!
-//! On a region's device stands an HTB queue with a class for every other region. A filter puts a
+//! On a region's device stands an HTB queue with a class for every region, itself included. A filter puts a
 //! packet into the class of its destination, and the class's netem queue delays it. HTB itself
 //! limits nothing: its classes are as fast as the fastest cable.
 
@@ -101,17 +101,17 @@ fn commands_of(
     from: RegionIndex,
     tables: &mut BTreeMap<String, Distribution>,
 ) -> Vec<Command> {
-    let others = || profile.region_indexes().filter(|&to| to != from);
     let link = |to: RegionIndex| profile.link(LinkId { from, to });
     let mut commands = Vec::new();
     // One loss must not drop 64 KB, nor a rate pass them in one piece: TCP makes single segments.
-    if others().any(|to| link(to).loss > 0.0 || link(to).rate_bps.is_some()) {
+    let looks_at_segments = |to| link(to).loss > 0.0 || link(to).rate_bps.is_some();
+    if profile.region_indexes().any(looks_at_segments) {
         commands.push(command(&format!("ip link set dev {DEVICE} gso_max_segs 1")));
     }
     commands.push(command(&format!(
         "tc qdisc add dev {DEVICE} root handle 1: htb"
     )));
-    for to in others() {
+    for to in profile.region_indexes() {
         let class = class(to);
         commands.push(command(&format!(
             "tc class add dev {DEVICE} parent 1: classid {class} htb rate {UNLIMITED} \
@@ -258,6 +258,11 @@ mod tests {
             commands(fixed()),
             [
                 "tc qdisc add dev wan0 root handle 1: htb",
+                "tc class add dev wan0 parent 1: classid 1:1 htb rate 100gbit burst 256k cburst 256k \
+                 quantum 60000",
+                "tc qdisc add dev wan0 parent 1:1 handle 1000: netem limit 1000 delay 100us",
+                "tc filter add dev wan0 parent 1: protocol ip prio 1 u32 match ip dst 10.77.1.1/32 \
+                 flowid 1:1",
                 "tc class add dev wan0 parent 1: classid 1:2 htb rate 100gbit burst 256k cburst 256k \
                  quantum 60000",
                 "tc qdisc add dev wan0 parent 1:2 handle 1001: netem limit 33438 delay 40125us",
@@ -277,7 +282,7 @@ mod tests {
         assert_eq!(commands[0], "ip link set dev wan0 gso_max_segs 1");
         // 2 x 1 Gbit/s x 40.125 ms / 12 000 bits: 2 x 3344 packets.
         assert_eq!(
-            commands[3],
+            commands[6],
             "tc qdisc add dev wan0 parent 1:2 handle 1001: netem limit 6688 delay 40125us \
              loss random 1.5% rate 1000000000bit"
         );
@@ -297,15 +302,15 @@ mod tests {
             high: Duration::from_millis(3),
         }));
         assert!(
-            uniform[2].ends_with("delay 42125us 1000us rate 100gbit"),
+            uniform[5].ends_with("delay 42125us 1000us rate 100gbit"),
             "{}",
-            uniform[2]
+            uniform[5]
         );
         let plan = Plan::of(&profile(jitter(Marginal::Exponential {
             mean: Duration::from_millis(1),
         })));
         let (name, _) = plan.tables.first_key_value().unwrap();
-        let netem = plan.regions[0].commands[2].join(" ");
+        let netem = plan.regions[0].commands[5].join(" ");
         assert!(
             netem.contains(&format!("distribution {name} rate 100gbit")),
             "{netem}"
@@ -331,8 +336,8 @@ mod tests {
     fn the_plan_of_a_bundled_profile_has_every_ordered_pair() {
         let profile = longhaul_experiment::profile::bundled::bundled("aws-5").unwrap();
         let plan = Plan::of(&profile);
-        // A root and, for each of 4 others, a class, a queue and a filter: 5 x (1 + 4 x 3).
-        assert_eq!(plan.len(), 65);
+        // A root and, for each of 5 regions, a class, a queue and a filter: 5 x (1 + 5 x 3).
+        assert_eq!(plan.len(), 80);
         assert!(!plan.is_empty());
     }
 }

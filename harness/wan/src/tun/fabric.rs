@@ -12,7 +12,7 @@ use super::router::{Router, RouterOptions};
 use crate::namespaces::address::{DEVICE, PREFIX_LENGTH, address};
 use crate::namespaces::keep::{Fabric, FabricReport, Site};
 use crate::namespaces::program::ip;
-use crate::namespaces::{NetError, NetworkNamespace};
+use crate::namespaces::{NetError, NetworkNamespace, own_way};
 
 /// The largest packet, as on the links that it stands for.
 const MTU: u32 = 1500;
@@ -20,9 +20,6 @@ const MTU: u32 = 1500;
 /// Packets that the kernel keeps for the router of each region while it does something else: at
 /// 200 000 packets a second a third of a second.
 const KERNEL_QUEUE: u32 = 65_536;
-
-/// The routing table of a region's way to itself.
-const OWN_TABLE: u32 = 77;
 
 /// A network whose packets pass through a router in user space.
 #[derive(Debug)]
@@ -90,17 +87,7 @@ fn lay_device(region: RegionIndex) -> Result<TunDevice, NetError> {
     ip(&format!(
         "link set {DEVICE} mtu {MTU} txqueuelen {KERNEL_QUEUE} up"
     ))?;
-    // What a region sends to itself would take the loopback device. Its own address is looked up
-    // in a table of its own first, and as local only when it comes in from the router.
-    ip(&format!(
-        "route add {address} dev {DEVICE} src {address} table {OWN_TABLE}"
-    ))?;
-    ip(&format!("rule add priority 1 iif {DEVICE} lookup local"))?;
-    ip(&format!(
-        "rule add priority 2 to {address} lookup {OWN_TABLE}"
-    ))?;
-    ip("rule add priority 3 lookup local")?;
-    ip("rule del priority 0")?;
+    own_way::lay(address)?;
     Ok(device)
 }
 
