@@ -9,6 +9,7 @@ use crate::exit_codes;
 use crate::model_arguments::{
     LEADERLESS_EXAMPLES, LeaderlessArguments, PBS_EXAMPLES, PbsArguments,
 };
+use crate::net_arguments::{NET_EXAMPLES, NetCommand};
 use crate::sweep_arguments::{
     SATURATE_EXAMPLES, SWEEP_EXAMPLES, SaturateArguments, SweepArguments,
 };
@@ -60,6 +61,9 @@ pub enum Command {
     Compare(CompareArguments),
     /// Measure what the model of virtual time needs to know of this machine.
     Calibrate(CalibrateArguments),
+    /// Lay a profile's links between network namespaces and run any program behind them (Linux).
+    #[command(subcommand, after_help = NET_EXAMPLES)]
+    Net(NetCommand),
     /// Say what this machine can do: timers, priorities, namespaces, netem.
     Doctor,
     /// Print completions for a shell.

@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod exit_codes;
 pub mod model_arguments;
+pub mod net_arguments;
 pub mod scenario_arguments;
 pub mod sweep_arguments;
 pub mod wiring;
@@ -17,6 +18,7 @@ mod explain_command;
 mod flags;
 mod leaderless_command;
 mod mode_command;
+mod net_command;
 mod output;
 mod pbs_command;
 mod profile_command;
@@ -49,6 +51,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Sweep(arguments) => sweep_command::run(*arguments),
         Command::Saturate(arguments) => saturate_command::run(*arguments),
         Command::Compare(arguments) => compare_command::compare_runs(&arguments),
+        Command::Net(command) => net_command::net(command),
         Command::Doctor => doctor_command::doctor(),
         Command::Completions { shell } => shell_command::completions(shell),
         Command::Man => shell_command::manual(),

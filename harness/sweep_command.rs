@@ -152,7 +152,7 @@ pub(crate) fn conducted(
             interrupt: interrupt.clone(),
             on_progress: Box::new(|_| {}),
         };
-        wiring::run(scenario, options)
+        wiring::measure(scenario, options)
     };
     let runner = match backend {
         BackendKind::Sim => Runner::InVirtualTime(RunnerInVirtualTime {
