@@ -19,15 +19,18 @@
 //! `following` for the two roles, `journal` and `snapshot` for what outlives a process, and
 //! `replica`, which joins them.
 
+mod attendance;
 mod entries;
 mod following;
 mod journal;
+mod leadership;
 mod leading;
 mod log;
 mod message;
 mod replica;
 mod shipping;
 mod snapshot;
+mod succession;
 
 #[cfg(test)]
 mod bound_tests;
@@ -42,11 +45,13 @@ use longhaul_experiment::mode::ModeError;
 use longhaul_experiment::{Contact, ModeSpec, OperationKind, Path, Round, Topology};
 
 use crate::mode::{Description, Mode, check_parameters, parameter_error, whole_number};
+use crate::quorum::raft::ElectionTimeout;
 use crate::replica::Member;
 
 pub use entries::Entries;
+pub use leadership::Leadership;
 pub use log::{Entry, Position};
-pub use message::{Append, Lead, Leadership, Message, Piece, Timer};
+pub use message::{Append, Gather, Heartbeat, Lead, Message, Piece, Propose, Report, Timer};
 pub use replica::LeaderFollowerReplica;
 
 /// The mode family `leader-follower`.
@@ -56,6 +61,23 @@ pub struct LeaderFollower {
     pub acknowledgement: Acknowledgement,
     /// Which replicas answer reads.
     pub read: ReadAt,
+    /// Whether a leader that is cut off stops acknowledging.
+    pub fencing: Fencing,
+    /// The election time-outs; `None`: they follow from the topology, as
+    /// [`Timeouts`](crate::quorum::timeouts::Timeouts) says.
+    pub election: Option<ElectionTimeout>,
+}
+
+/// Whether a leader that is cut off stops acknowledging.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fencing {
+    /// It stops, before another can be appointed: it acknowledges writes, and answers reads at the
+    /// leader, only for 3/4 of the election time-out after it sent what a majority heard. Safe
+    /// while no replica's clock runs more than a third faster than the leader's.
+    #[default]
+    Lease,
+    /// It goes on until it hears of another leader. What it acknowledges meanwhile can be lost.
+    None,
 }
 
 /// Whose persistence a write waits for, besides the leader's.
@@ -83,12 +105,29 @@ const READ_PARAMETER: (&str, &str) = (
     "leader or nearest: which replica answers reads; default leader",
 );
 
+const FENCING_PARAMETER: (&str, &str) = (
+    "fencing",
+    "lease or none: whether a leader that no majority hears stops acknowledging, and answering \
+     reads at the leader, after 3/4 of the election time-out, or goes on until it hears of \
+     another; default lease",
+);
+
+const ELECTION_PARAMETER: (&str, &str) = (
+    "election",
+    "MIN is for how long a leader must be silent to a majority before another is appointed, and \
+     a follower absent to leave the in-sync set; from MIN to MAX replicas wait before they \
+     elect another controller; e.g. 150ms-300ms, MIN 20 ms to 10 min, MAX up to 10 MIN; \
+     heartbeats are MIN/20 apart; default: 10 to 20 round trips of the slowest pair, at least \
+     1 s to 2 s",
+);
+
 const READ_FLOOR: &str = "d(c,l); with read=nearest d(c,s)";
 
 const SOURCE: &str = "MySQL Reference Manual, Semisynchronous Replication; PostgreSQL \
-     documentation, Synchronous Replication; Kafka documentation, Replication (in-sync set); \
-     Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (terms, log \
-     matching)";
+     documentation, Synchronous Replication; Kafka documentation, Replication (in-sync set), and \
+     KIP-500 (the controllers' own log); Patroni documentation (leader key); Ongaro and \
+     Ousterhout, In Search of an Understandable Consensus Algorithm (terms, log matching); \
+     Ongaro, Consensus: Bridging Theory and Practice, section 6.4.1 (leases)";
 
 impl Mode for LeaderFollower {
     type Replica = LeaderFollowerReplica;
@@ -97,10 +136,10 @@ impl Mode for LeaderFollower {
         Description {
             family: "leader-follower",
             variant: "async",
-            form: "leader-follower:async[,read=leader|nearest]",
+            form: "leader-follower:async[,read=leader|nearest][,fencing=lease|none][,election=MIN-MAX]",
             summary: "the leader answers a write when it has persisted it, and ships it to followers meanwhile",
-            parameters: &[READ_PARAMETER],
-            guarantee: "acknowledged writes that no follower has yet are lost with the leader; reads at the leader hold no lease, so they are linearizable only while it is the only one; reads at a follower see a prefix of the log, monotonic while the session sticks to it",
+            parameters: &[READ_PARAMETER, FENCING_PARAMETER, ELECTION_PARAMETER],
+            guarantee: "acknowledged writes that no follower has yet are lost with the leader, of which another, the most up-to-date of a majority, takes the place; all replicas converge; as long as the leader stays the same, reads at the leader are linearizable and reads at a follower see a prefix of the log, monotonic while the session sticks to it; with fencing=none a leader that is cut off also acknowledges what will be lost",
             write_floor: "d(c,l)",
             read_floor: READ_FLOOR,
             source: SOURCE,
@@ -108,7 +147,7 @@ impl Mode for LeaderFollower {
         Description {
             family: "leader-follower",
             variant: "semi-sync",
-            form: "leader-follower:semi-sync=K[,read=leader|nearest]",
+            form: "leader-follower:semi-sync=K[,read=leader|nearest][,fencing=lease|none][,election=MIN-MAX]",
             summary: "the leader answers a write when it and K followers have persisted it",
             parameters: &[
                 (
@@ -116,8 +155,10 @@ impl Mode for LeaderFollower {
                     "K, how many followers a write waits for, from 1 to N-1; default 1",
                 ),
                 READ_PARAMETER,
+                FENCING_PARAMETER,
+                ELECTION_PARAMETER,
             ],
-            guarantee: "nothing acknowledged is lost while fewer than K+1 copies fail and a new leader is the most up-to-date of N-K reachable replicas; with fewer than K followers up writes wait until they time out; reads as in async",
+            guarantee: "nothing acknowledged is lost while fewer than K+1 copies lose what they keep: a new leader is the most up-to-date of at least N-K replicas and of a majority, and when fewer can be reached nobody leads; with fewer than K followers up writes wait until they time out; reads at the leader are linearizable under its lease, with fencing=none only as long as the leader stays the same; reads at a follower see a prefix of the log, monotonic while the session sticks to it",
             write_floor: "d(c,l) + K-th d(l,f)",
             read_floor: READ_FLOOR,
             source: SOURCE,
@@ -125,10 +166,10 @@ impl Mode for LeaderFollower {
         Description {
             family: "leader-follower",
             variant: "sync",
-            form: "leader-follower:sync[,read=leader|nearest]",
+            form: "leader-follower:sync[,read=leader|nearest][,fencing=lease|none][,election=MIN-MAX]",
             summary: "the leader answers a write when all replicas of the in-sync set have persisted it",
-            parameters: &[READ_PARAMETER],
-            guarantee: "nothing acknowledged is lost while one copy of the in-sync set is left; the set changes only by agreement and is all replicas at first: while one of them is down writes wait until they time out; reads as in async",
+            parameters: &[READ_PARAMETER, FENCING_PARAMETER, ELECTION_PARAMETER],
+            guarantee: "nothing acknowledged is lost while a majority keeps what it has; the in-sync set is all replicas at first and changes only by agreement: who is absent for the election time-out leaves it, who has caught up comes back, and it is never less than a majority, so that writes go on while a majority is up; reads as in semi-sync",
             write_floor: "d(c,l) + max d(l,f) over the in-sync set",
             read_floor: READ_FLOOR,
             source: SOURCE,
@@ -136,7 +177,8 @@ impl Mode for LeaderFollower {
     ];
 
     fn parse(spec: &ModeSpec, topology: &Topology) -> Result<LeaderFollower, ModeError> {
-        check_parameters(spec, spec.variant == "semi-sync", &["read"])?;
+        let takes_argument = spec.variant == "semi-sync";
+        check_parameters(spec, takes_argument, &["read", "fencing", "election"])?;
         let acknowledgement = match spec.variant.as_str() {
             "async" => Acknowledgement::Async,
             "semi-sync" => Acknowledgement::SemiSync(parse_count(spec, topology)?),
@@ -147,17 +189,31 @@ impl Mode for LeaderFollower {
                 });
             }
         };
-        let read = match spec.parameters.get("read").map(String::as_str) {
+        let given = |parameter| spec.parameters.get(parameter).map(String::as_str);
+        let unfit = |parameter, text, choices| {
+            let why = format!("'{text}' is neither {choices}");
+            Err(parameter_error(spec, parameter, why))
+        };
+        let read = match given("read") {
             None | Some("leader") => ReadAt::Leader,
             Some("nearest") => ReadAt::Nearest,
-            Some(other) => {
-                let why = format!("'{other}' is neither leader nor nearest");
-                return Err(parameter_error(spec, "read", why));
-            }
+            Some(other) => return unfit("read", other, "leader nor nearest"),
+        };
+        let fencing = match given("fencing") {
+            None | Some("lease") => Fencing::Lease,
+            Some("none") => Fencing::None,
+            Some(other) => return unfit("fencing", other, "lease nor none"),
+        };
+        let election = match given("election").map(str::parse::<ElectionTimeout>) {
+            None => None,
+            Some(Ok(election)) => Some(election),
+            Some(Err(why)) => return Err(parameter_error(spec, "election", why.to_string())),
         };
         Ok(LeaderFollower {
             acknowledgement,
             read,
+            fencing,
+            election,
         })
     }
 

@@ -107,6 +107,18 @@ pub enum OccurrenceKind {
     Wake(u64),
 }
 
+/// Entries at the end of a replica's log that were given up for another leader's. They may have
+/// been acknowledged to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncation {
+    /// When.
+    pub at: Time,
+    /// The replica.
+    pub replica: ReplicaId,
+    /// How many.
+    pub entries: u64,
+}
+
 /// What becomes of a message between replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -155,6 +167,7 @@ pub struct Simulation<M: Mode> {
     /// By client.
     clients: PagedMap<ClientAddress>,
     leaders: Vec<Leadership>,
+    truncations: Vec<Truncation>,
     judge: Option<Judge<MessageOf<M>>>,
     tracer: Tracer,
 }
@@ -193,6 +206,7 @@ impl<M: Mode> Simulation<M> {
             occurrences: VecDeque::new(),
             clients: PagedMap::default(),
             leaders: Vec::new(),
+            truncations: Vec::new(),
             judge: None,
             tracer: Tracer::default(),
         };
@@ -318,6 +332,11 @@ impl<M: Mode> Simulation<M> {
     /// Returns the leaders so far: of each term the first report.
     pub fn leaders(&self) -> &[Leadership] {
         &self.leaders
+    }
+
+    /// Returns which entries were given up at the ends of logs so far, in the order of time.
+    pub fn truncations(&self) -> &[Truncation] {
+        &self.truncations
     }
 
     /// Turns the links' delays on or off. Off, messages arrive at the instant they are sent.

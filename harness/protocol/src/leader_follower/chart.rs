@@ -1,5 +1,6 @@
-//! A hand-driven cluster for tests that read as sequence charts: every message, every end of a
-//! persist and every connection epoch happens when the test says so.
+//! A hand-driven cluster for tests that read as sequence charts: every message about data, every
+//! end of a persist and every connection epoch happens when the test says so. Time stands still,
+//! so that a lease that was granted once holds, and nobody misses the leader.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use longhaul_experiment::{
 
 use super::log::Log;
 use super::message::{Message, Timer};
+use super::replica::Role;
 use super::{LeaderFollower, LeaderFollowerReplica};
 use crate::mode::Mode;
 use crate::outbox::{Effect, LogRecord, Outbox};
@@ -38,8 +40,24 @@ pub(super) enum Step {
     Up { between: u16, and: u16 },
     /// A connection epoch ends, and what was under way is lost.
     Down { between: u16, and: u16 },
-    /// A replica's heartbeat timer goes off.
+    /// A replica's timer goes off: a heartbeat's interval passed.
     Heartbeat { at: u16 },
+}
+
+/// Says whether charts deliver a message one by one. Those about leadership are delivered when
+/// all is settled, so that charts show the data's way alone.
+fn is_about_data(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Lead(_)
+            | Message::Match { .. }
+            | Message::Append(_)
+            | Message::Heartbeat(_)
+            | Message::Acknowledge { .. }
+            | Message::Reject { .. }
+            | Message::Piece(_)
+            | Message::PieceReceived { .. }
+    )
 }
 
 /// The cluster.
@@ -49,7 +67,9 @@ pub(super) struct Chart {
     replicas: Vec<LeaderFollowerReplica>,
     outboxes: Vec<Outbox<Message, Timer>>,
     incarnations: Vec<u32>,
+    /// Messages about data on their way, and beside them those about leadership.
     wire: BTreeMap<(u16, u16), VecDeque<Message>>,
+    control: BTreeMap<(u16, u16), VecDeque<Message>>,
     up: BTreeSet<(u16, u16)>,
     persists: Vec<VecDeque<(PersistToken, Vec<LogRecord>)>>,
     disks: Vec<Vec<LogRecord>>,
@@ -57,6 +77,8 @@ pub(super) struct Chart {
     pub(super) replies: Vec<(u16, u64, Outcome)>,
     /// Each version that became visible at a replica.
     pub(super) applied: Vec<Vec<Version>>,
+    /// How many entries each replica gave up.
+    pub(super) truncated: Vec<u64>,
     /// Each leader that a replica learned of, with its term.
     pub(super) leaders: Vec<Vec<(u64, Option<u16>)>>,
     /// How many snapshot pieces were delivered.
@@ -116,11 +138,13 @@ impl Chart {
             outboxes: (0..count).map(|_| Outbox::new(true)).collect(),
             incarnations: vec![0; usize::from(count)],
             wire: BTreeMap::new(),
+            control: BTreeMap::new(),
             up: BTreeSet::new(),
             persists: vec![VecDeque::new(); usize::from(count)],
             disks: vec![Vec::new(); usize::from(count)],
             replies: Vec::new(),
             applied: vec![Vec::new(); usize::from(count)],
+            truncated: vec![0; usize::from(count)],
             leaders: vec![Vec::new(); usize::from(count)],
             pieces: 0,
         };
@@ -169,12 +193,7 @@ impl Chart {
                 let message = queue.and_then(VecDeque::pop_front);
                 let message = message.unwrap_or_else(|| panic!("nothing from {from} to {to}"));
                 self.pieces += usize::from(matches!(message, Message::Piece(_)));
-                // Through its encoding, as on a wire.
-                let bytes = postcard::to_stdvec(&message).unwrap();
-                let message = postcard::from_bytes(&bytes).unwrap();
-                self.call(to, |replica, out| {
-                    replica.on_message(Now::default(), ReplicaId(from), message, out);
-                });
+                self.deliver((from, to), &message);
             }
             Step::Persisted { at } => {
                 let next = self.persists[usize::from(at)].pop_front();
@@ -187,14 +206,49 @@ impl Chart {
             Step::Up { between, and } => self.epoch((between, and), PeerState::Up),
             Step::Down { between, and } => self.epoch((between, and), PeerState::Down),
             Step::Heartbeat { at } => self.call(at, |replica, out| {
-                replica.on_timer(Now::default(), Timer::Heartbeat, out);
+                replica.on_timer(Now::default(), Timer::Tick, out);
             }),
         }
+    }
+
+    fn deliver(&mut self, (from, to): (u16, u16), message: &Message) {
+        // Through its encoding, as on a wire.
+        let bytes = postcard::to_stdvec(message).unwrap();
+        let message = postcard::from_bytes(&bytes).unwrap();
+        self.call(to, |replica, out| {
+            replica.on_message(Now::default(), ReplicaId(from), message, out);
+        });
+    }
+
+    /// Lets all timers go off, and settles, until a leader that restarted leads again.
+    pub(super) fn lead_again(&mut self) {
+        let leads = |chart: &Chart| {
+            let replica = &chart.replicas[usize::from(LEADER)];
+            matches!(replica.role, Role::Leader(_))
+        };
+        self.settle();
+        // Nobody stands before 20 heartbeats, everybody does before 40 more.
+        for _ in 0..200 {
+            if leads(self) {
+                return;
+            }
+            for at in 0..self.replicas.len() as u16 {
+                self.step(Step::Heartbeat { at });
+            }
+            self.settle();
+        }
+        panic!("nobody leads");
     }
 
     /// Delivers and persists everything until nothing is under way.
     pub(super) fn settle(&mut self) {
         loop {
+            let control = self.control.iter_mut();
+            let message = control.filter_map(|(&way, queue)| Some((way, queue.pop_front()?)));
+            if let Some((way, message)) = { message }.next() {
+                self.deliver(way, &message);
+                continue;
+            }
             let mut wire = self.wire.iter();
             let message = wire.find(|(_, queue)| !queue.is_empty());
             if let Some((&(from, to), _)) = message {
@@ -327,8 +381,10 @@ impl Chart {
             self.up.insert((a, b));
         } else {
             self.up.remove(&(a, b));
-            self.wire.remove(&(a, b));
-            self.wire.remove(&(b, a));
+            for wire in [&mut self.wire, &mut self.control] {
+                wire.remove(&(a, b));
+                wire.remove(&(b, a));
+            }
         }
         for (at, peer) in [(b, a), (a, b)] {
             self.call(at, |replica, out| {
@@ -350,8 +406,12 @@ impl Chart {
             match effect {
                 Effect::Send { to, message } => {
                     if self.up.contains(&(at.min(to.0), at.max(to.0))) {
-                        let queue = self.wire.entry((at, to.0)).or_default();
-                        queue.push_back(message);
+                        let wire = if is_about_data(&message) {
+                            &mut self.wire
+                        } else {
+                            &mut self.control
+                        };
+                        wire.entry((at, to.0)).or_default().push_back(message);
                     }
                 }
                 Effect::Reply { operation, outcome } => {
@@ -361,6 +421,7 @@ impl Chart {
                     self.persists[index].push_back((token, records));
                 }
                 Effect::Applied { version, .. } => self.applied[index].push(version),
+                Effect::Truncated { entries } => self.truncated[index] += entries,
                 Effect::Leader { term, leader } => {
                     let leader = leader.map(|leader| leader.0);
                     self.leaders[index].push((term, leader));

@@ -118,6 +118,7 @@ impl<R: Tamper> MutantReplica<R> {
                 self.tampering.leading = leader.map(|leader| (term, leader));
                 out.leader(term, leader);
             }
+            Effect::Truncated { entries } => out.truncated(entries),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::store::Store;
 
 /// Notes every version that `new` shows and `old` did not. A version may stand for another value
 /// than before where a log lost its end.
-pub(super) fn note_changes<M, T>(old: &Store, new: &Store, out: &mut Outbox<M, T>) {
+pub(crate) fn note_changes<M, T>(old: &Store, new: &Store, out: &mut Outbox<M, T>) {
     for (key, version) in changes(old, new) {
         out.applied(key, version);
     }
