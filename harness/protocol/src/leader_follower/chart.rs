@@ -220,39 +220,57 @@ impl Chart {
         });
     }
 
-    /// Lets all timers go off, and settles, until a leader that restarted leads again.
+    /// Lets all timers go off until a leader that restarted leads again. Of what is under way
+    /// only what is about leadership is delivered, and what is to be persisted is.
     pub(super) fn lead_again(&mut self) {
-        let leads = |chart: &Chart| {
-            let replica = &chart.replicas[usize::from(LEADER)];
-            matches!(replica.role, Role::Leader(_))
-        };
-        self.settle();
-        // Nobody stands before 20 heartbeats, everybody does before 40 more.
-        for _ in 0..200 {
-            if leads(self) {
+        // Nobody stands before 20 heartbeats, and everybody does before 20 more.
+        for _ in 0..100 {
+            self.settle_leadership();
+            let replica = &self.replicas[usize::from(LEADER)];
+            if matches!(replica.role, Role::Leader(_)) {
                 return;
             }
-            for at in 0..self.replicas.len() as u16 {
-                self.step(Step::Heartbeat { at });
-            }
-            self.settle();
+            self.beat();
         }
         panic!("nobody leads");
+    }
+
+    /// Lets all timers go off.
+    fn beat(&mut self) {
+        for at in 0..self.replicas.len() as u16 {
+            self.step(Step::Heartbeat { at });
+        }
+    }
+
+    /// Lets heartbeats pass, in which everything is delivered and persisted: enough for the
+    /// election of a controller, and for what is to be agreed on then.
+    pub(super) fn rest(&mut self) {
+        for _ in 0..50 {
+            self.settle();
+            self.beat();
+        }
+        self.settle();
     }
 
     /// Delivers and persists everything until nothing is under way.
     pub(super) fn settle(&mut self) {
         loop {
-            let control = self.control.iter_mut();
-            let message = control.filter_map(|(&way, queue)| Some((way, queue.pop_front()?)));
-            if let Some((way, message)) = { message }.next() {
-                self.deliver(way, &message);
-                continue;
-            }
+            self.settle_leadership();
             let mut wire = self.wire.iter();
             let message = wire.find(|(_, queue)| !queue.is_empty());
-            if let Some((&(from, to), _)) = message {
-                self.step(Step::Deliver { from, to });
+            let Some((&(from, to), _)) = message else {
+                return;
+            };
+            self.step(Step::Deliver { from, to });
+        }
+    }
+
+    fn settle_leadership(&mut self) {
+        loop {
+            let mut control = self.control.iter_mut();
+            let message = control.find_map(|(&way, queue)| Some((way, queue.pop_front()?)));
+            if let Some((way, message)) = message {
+                self.deliver(way, &message);
                 continue;
             }
             let Some(at) = self.persists.iter().position(|queue| !queue.is_empty()) else {

@@ -351,7 +351,7 @@ mod tests {
             Restored::read(None, &[entries(2, &[1])]),
             Err(RestoreError::Gap { first: 2, last: 0 })
         ));
-        let garbage = Bytes::from_static(&[1, 1, 255, 255, 255, 255, 3]);
+        let garbage = Bytes::from_static(&[3, 1, 255, 255, 255, 255, 3]);
         assert!(Restored::read(None, &[garbage]).is_err());
     }
 
