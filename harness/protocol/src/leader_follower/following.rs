@@ -20,8 +20,8 @@ pub(super) struct Following {
     probe: Option<(u64, Position)>,
     /// The snapshot that is being collected.
     incoming: Option<IncomingSnapshot>,
-    /// How many entries a snapshot will replace that the leader does not have.
-    diverged: u64,
+    /// The index up to which its log agrees with the leader's, as far as probes have shown.
+    agreed: u64,
 }
 
 /// An append that does not fit the log.
@@ -50,7 +50,7 @@ impl Following {
             acknowledged: 0,
             probe: Some((lead.round, lead.limit)),
             incoming: None,
-            diverged: 0,
+            agreed: u64::MAX,
         };
     }
 
@@ -100,12 +100,13 @@ impl Following {
         IncomingSnapshot::add(&mut self.incoming, piece)
     }
 
-    /// Follows the installation of a snapshot, which holds everything up to `index`. Returns how
-    /// many entries it replaced that the leader does not have: all that a probe showed to differ.
-    pub(super) fn on_installed(&mut self, index: u64) -> u64 {
+    /// Follows the installation of a snapshot, which holds everything up to `index`, in place of
+    /// a log up to `last`. Returns how many entries of that the leader does not have: at least,
+    /// where the log does not reach back to where they began to differ.
+    pub(super) fn on_installed(&mut self, index: u64, last: u64) -> u64 {
         self.verified = index;
         self.acknowledged = 0;
-        std::mem::take(&mut self.diverged)
+        last.saturating_sub(self.agreed)
     }
 
     /// Answers a probe when all is safe, and acknowledges what became safe.
@@ -121,18 +122,16 @@ impl Following {
         };
         if let Some((round, limit)) = self.probe {
             if journal.is_settled(log) {
-                let within = log.greatest_at_most(limit);
-                let position = within.filter(|position| position.index >= executed);
-                if position.is_none() {
-                    let agreed = within.map_or(limit.index, |position| position.index);
-                    self.diverged = log.last().index.saturating_sub(agreed);
-                }
-                self.acknowledged = position.map_or(0, |position| position.index);
+                let position = log.greatest_at_most(limit);
+                self.agreed = position.map_or(limit.index, |position| position.index);
+                let is_kept = self.agreed >= executed;
+                self.acknowledged = if is_kept { self.agreed } else { 0 };
                 self.probe = None;
                 let answer = Message::Match {
                     term,
                     round,
                     position,
+                    executed,
                     life,
                 };
                 out.send(leader, answer);

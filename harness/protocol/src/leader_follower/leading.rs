@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use longhaul_experiment::{ReplicaId, Time};
+use longhaul_experiment::{Key, OperationId, ReplicaId, Time};
 
 use super::attendance::Past;
 use super::journal::encode;
@@ -19,6 +19,9 @@ use crate::replica::PersistToken;
 /// A follower that was there, and held what the log had, so many heartbeats ago keeps up: a round
 /// trip of the slowest pair is two, and heartbeats and syncs take their time.
 const NEAR_HEARTBEATS: u32 = 6;
+
+/// The most reads that a leader holds.
+const READS_HELD_MAX: usize = 1 << 16;
 
 /// What a leader knows.
 #[derive(Debug)]
@@ -38,6 +41,10 @@ pub(super) struct Leading {
     followers: Vec<Follower>,
     /// Until when it may acknowledge and answer reads.
     lease_until: Time,
+    /// Until when it takes requests, in the hope of a lease: before then nobody else leads.
+    accepts_until: Time,
+    /// Reads that wait for the lease, or for what they must see.
+    held: Vec<(OperationId, Key)>,
     past: Past,
     /// Who is in the in-sync set if something is agreed on that it proposed after the last
     /// agreement.
@@ -49,6 +56,7 @@ pub(super) struct Leading {
 /// How a term begins.
 pub(super) struct Beginning<'a> {
     pub(super) now: Time,
+    pub(super) periods: Periods,
     /// The sign that it is safe that the term is this replica's.
     pub(super) term_token: PersistToken,
     pub(super) first_term: u64,
@@ -74,6 +82,12 @@ impl Leading {
             waiting_bytes: 0,
             followers,
             lease_until: if is_free { Time::MAX } else { Time::ZERO },
+            accepts_until: if is_free {
+                Time::MAX
+            } else {
+                now + beginning.periods.election
+            },
+            held: Vec::new(),
             past: Past::default(),
             proposed: BTreeSet::new(),
             sorted: Vec::new(),
@@ -94,6 +108,25 @@ impl Leading {
         now < self.lease_until
     }
 
+    /// Says whether it takes requests.
+    pub(super) fn accepts(&self, now: Time) -> bool {
+        now < self.accepts_until
+    }
+
+    /// Holds a read until it can be answered; says whether it does.
+    pub(super) fn hold(&mut self, now: Time, id: OperationId, key: Key) -> bool {
+        let holds = self.accepts(now) && self.held.len() < READS_HELD_MAX;
+        if holds {
+            self.held.push((id, key));
+        }
+        holds
+    }
+
+    /// Takes out the reads that it holds.
+    pub(super) fn take_held(&mut self) -> Vec<(OperationId, Key)> {
+        std::mem::take(&mut self.held)
+    }
+
     /// Renews the lease: a majority, this replica included, has heard what was sent then.
     pub(super) fn renew_lease(&mut self, periods: Periods, agreed: &Leadership) {
         if self.lease_until == Time::MAX {
@@ -108,6 +141,7 @@ impl Leading {
         let of_majority = others.checked_sub(1).and_then(|last| granted.get(last));
         if let Some(&sent_at) = of_majority {
             self.lease_until = self.lease_until.max(sent_at + periods.lease);
+            self.accepts_until = self.accepts_until.max(sent_at + periods.election);
         }
     }
 

@@ -22,8 +22,11 @@ pub enum Message {
         /// The probe that is answered.
         round: u64,
         /// The follower's greatest position within [`Lead::limit`]; `None` when that lies before
-        /// what it has executed, so that only a snapshot helps.
+        /// what it holds.
         position: Option<Position>,
+        /// What it has executed: if the two logs agree only up to before that, a snapshot has to
+        /// replace it.
+        executed: u64,
         /// The follower's life, as in [`Leadership::lives`].
         life: u32,
     },

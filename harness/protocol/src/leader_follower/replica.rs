@@ -159,7 +159,7 @@ impl LeaderFollowerReplica {
         let Role::Leader(leading) = &mut self.role else {
             return out.refuse(id, ErrorKind::NotLeader { hint });
         };
-        if !leading.has_lease(self.now) {
+        if !leading.accepts(self.now) {
             return out.refuse(id, ErrorKind::NotReady);
         }
         let waiting = self.log.last().index - self.executed;
@@ -181,17 +181,35 @@ impl LeaderFollowerReplica {
             let hint = self.leader_hint();
             return out.refuse(id, ErrorKind::NotLeader { hint });
         }
-        if let Role::Leader(leading) = &self.role
-            && self.mode.read == ReadAt::Leader
-            && !leading.has_lease(self.now)
-        {
-            return out.refuse(id, ErrorKind::NotReady);
-        }
-        match self.readable_at {
-            Some(index) if index <= self.executed => {
-                out.reply(id, Outcome::Ok(self.store.read(operation.key())));
+        let is_readable = self.is_readable();
+        match &mut self.role {
+            Role::Leader(leading) if self.mode.read == ReadAt::Leader => {
+                if is_readable && leading.has_lease(self.now) {
+                    out.reply(id, Outcome::Ok(self.store.read(operation.key())));
+                } else if !leading.hold(self.now, id, operation.key()) {
+                    out.refuse(id, ErrorKind::NotReady);
+                }
             }
+            _ if is_readable => out.reply(id, Outcome::Ok(self.store.read(operation.key()))),
             _ => out.refuse(id, ErrorKind::NotReady),
+        }
+    }
+
+    fn is_readable(&self) -> bool {
+        self.readable_at
+            .is_some_and(|index| index <= self.executed)
+    }
+
+    /// Answers the reads that wait, once that is possible.
+    fn answer_held_reads(&mut self, out: &mut Outbox<Message, Timer>) {
+        let is_readable = self.is_readable();
+        if let Role::Leader(leading) = &mut self.role
+            && is_readable
+            && leading.has_lease(self.now)
+        {
+            for (id, key) in leading.take_held() {
+                out.reply(id, Outcome::Ok(self.store.read(key)));
+            }
         }
     }
 
@@ -367,17 +385,17 @@ impl LeaderFollowerReplica {
     /// executed here and is not in the leader's log.
     fn install(&mut self, store: Store, position: Position, out: &mut Outbox<Message, Timer>) {
         installed::note_changes(&self.store, &store, out);
-        let was_readable = self.readable_at.is_some_and(|index| index <= self.executed);
-        if was_readable {
+        if self.is_readable() {
             self.readable_at = self.readable_at.min(Some(position.index));
         }
+        let last = self.log.last().index;
         self.store = store;
         self.log = Log::new(position);
         self.executed = position.index;
         self.commit = position.index;
         self.journal.truncate_after(0);
         if let Role::Follower(following) = &mut self.role {
-            out.truncated(following.on_installed(position.index));
+            out.truncated(following.on_installed(position.index, last));
         }
         let image = Image {
             standing: &self.standing,
@@ -413,12 +431,13 @@ impl LeaderFollowerReplica {
             Message::Match {
                 round,
                 position,
+                executed,
                 life,
                 ..
             } => {
                 let counts = agreed.counts(from, life);
                 follower.attendance.on_sign(sign, counts, life);
-                follower.on_match(round, position, &self.log);
+                follower.on_match(round, (position, executed), &self.log);
             }
             Message::Acknowledge { persisted, .. } => follower.on_acknowledge(persisted),
             Message::PieceReceived {
@@ -560,6 +579,7 @@ impl Replica for LeaderFollowerReplica {
         self.agree(out);
         self.commit();
         self.execute(out);
+        self.answer_held_reads(out);
         self.send(out);
         self.persist(out);
         self.compact();

@@ -148,24 +148,31 @@ impl Follower {
         self.probe(log.last());
     }
 
-    /// Takes the answer to a probe; one to an earlier probe is ignored.
-    pub(super) fn on_match(&mut self, round: u64, position: Option<Position>, log: &Log) {
+    /// Takes the answer to a probe, from a follower that has executed up to `executed`; one to an
+    /// earlier probe is ignored.
+    pub(super) fn on_match(
+        &mut self,
+        round: u64,
+        (position, executed): (Option<Position>, u64),
+        log: &Log,
+    ) {
         if !matches!(self.state, State::Probing { .. }) || round != self.round {
             return;
         }
         let Some(position) = position else {
-            // It has executed what this log does not have: only a snapshot replaces that.
-            self.go_on_after(0);
-            self.next = 0;
-            return;
+            return self.replace_all();
         };
         if log.contains(position) {
+            if position.index < executed {
+                // It has executed what this log does not have: only a snapshot undoes that.
+                return self.replace_all();
+            }
             return self.go_on_after(position.index);
         }
         // Each limit is less than the answer before, so that this ends.
         match log.greatest_at_most(position) {
             Some(limit) => self.probe(limit),
-            None => self.go_on_after(0),
+            None => self.replace_all(),
         }
     }
 
@@ -262,6 +269,12 @@ impl Follower {
             limit,
             asked: false,
         };
+    }
+
+    /// Lets a snapshot follow.
+    fn replace_all(&mut self) {
+        self.go_on_after(0);
+        self.next = 0;
     }
 
     fn go_on_after(&mut self, index: u64) {

@@ -1,6 +1,6 @@
 //! How leadership passes on: what every replica does about it.
 
-use longhaul_experiment::{ErrorKind, OperationId, Outcome, ReplicaId};
+use longhaul_experiment::{ErrorKind, Outcome, ReplicaId};
 
 use super::following::Following;
 use super::leadership::Leadership;
@@ -40,12 +40,12 @@ impl LeaderFollowerReplica {
         let is_led = self.standing.is_led_by(self.member.id);
         let first_term = match &self.role {
             Role::Leader(leading) if is_led && leads_on => Some(leading.first_term),
-            Role::Leader(_) => {
-                self.abandon_requests(out);
-                None
-            }
-            Role::Follower(_) => None,
+            _ => None,
         };
+        self.refuse_held_reads(out);
+        if first_term.is_none() {
+            self.abandon_writes(out);
+        }
         // What an earlier leader let its followers execute is not for this one's log.
         self.commit = self.executed;
         if is_led {
@@ -56,21 +56,32 @@ impl LeaderFollowerReplica {
         out.leader(self.standing.agreed.term, None);
     }
 
-    /// Answers what a deposed leader was asked and did not execute: the next leader may.
-    fn abandon_requests(&mut self, out: &mut Outbox<Message, Timer>) {
+    /// Answers the writes that a deposed leader did not execute: the next leader may.
+    fn abandon_writes(&self, out: &mut Outbox<Message, Timer>) {
         let Role::Leader(leading) = &self.role else {
             return;
         };
-        let other = |&leader: &ReplicaId| leader != self.member.id;
-        let hint = self.standing.agreed.leader.filter(other);
+        let hint = self.leader_elsewhere();
         let waiting = self.log.from(self.executed + 1);
         let own = waiting.filter(|entry| entry.term >= leading.first_term);
-        let ids: Vec<OperationId> = own
-            .filter_map(|entry| Some(entry.request.as_ref()?.id))
-            .collect();
-        for id in ids {
-            out.reply(id, Outcome::Unknown(ErrorKind::NotLeader { hint }));
+        for request in own.filter_map(|entry| entry.request.as_ref()) {
+            out.reply(request.id, Outcome::Unknown(ErrorKind::NotLeader { hint }));
         }
+    }
+
+    /// Refuses the reads that wait for a lease.
+    fn refuse_held_reads(&mut self, out: &mut Outbox<Message, Timer>) {
+        let hint = self.leader_elsewhere();
+        if let Role::Leader(leading) = &mut self.role {
+            for (id, _) in leading.take_held() {
+                out.refuse(id, ErrorKind::NotLeader { hint });
+            }
+        }
+    }
+
+    fn leader_elsewhere(&self) -> Option<ReplicaId> {
+        let other = |&leader: &ReplicaId| leader != self.member.id;
+        self.standing.agreed.leader.filter(other)
     }
 
     /// Begins the term that it was appointed for. `first_term` is the first of those that it has
@@ -88,6 +99,7 @@ impl LeaderFollowerReplica {
         }
         let beginning = Beginning {
             now: self.now,
+            periods: self.periods,
             term_token,
             first_term: first_term.unwrap_or(term),
             log: &self.log,
@@ -190,6 +202,9 @@ impl LeaderFollowerReplica {
 
     /// Does what is to be done at a heartbeat.
     pub(super) fn beat(&mut self, out: &mut Outbox<Message, Timer>) {
+        if matches!(&self.role, Role::Leader(leading) if !leading.accepts(self.now)) {
+            self.refuse_held_reads(out);
+        }
         let (rule, periods) = (self.mode.acknowledgement, self.periods);
         let wanted = self.shipping(|leading, view| {
             leading.heartbeat(view, out);
