@@ -1,23 +1,53 @@
 //! Leader-follower replication: one leader orders writes in a log and ships it to followers.
 //!
+//! # Data
+//!
 //! The leader executes and answers a write when the mode's rule is met: it has persisted the
 //! write itself (`async`), and so have K followers (`semi-sync=K`) or all of the in-sync set
 //! (`sync`). Followers execute what the leader says is committed and they have persisted.
 //! Everything is executed in log order, so a follower's state is a prefix of the leader's.
 //!
-//! Reads are answered from the executed state: at the leader without a lease, so that a leader
-//! that was replaced without knowing could answer with an old value.
+//! # Leadership
 //!
-//! The leader is the topology's. Each of its lives leads a new term, which it persists first.
-//! What is not decided here is who leads instead when it is gone: until it is back, writes are
-//! refused, and a leader whose storage kept nothing does not lead again. The in-sync set is part
-//! of the protocol and of what is persisted; it is all replicas until an agreement changes it, so
-//! that in `sync` one follower that is down holds up all writes until they time out at the
-//! client.
+//! Who leads in which term, the in-sync set, and which replicas count are entries of a small log
+//! of their own, which all replicas keep by consensus ([`Leadership`]). At the first start the
+//! topology's leader leads term 1; that is installed, not elected. The data never pass through
+//! that log, so a write costs what it costs without it.
+//!
+//! - A replica that has heard nothing of the leader for the election time-out T says so. When a
+//!   majority does, the controller, which leads the small log, gathers positions and appoints the
+//!   most up-to-date by (term, index). T is ten round trips of the slowest pair and at least 1 s,
+//!   unless `election` states it.
+//! - Whoever reports its position takes nothing more from the leader before. So no write is
+//!   acknowledged on the strength of a replica that was counted for the choice without it, and a
+//!   write that waited for K followers is in one of any N-K logs.
+//! - The new leader opens its term with an entry, and brings all others to its log: what differs
+//!   at the end of theirs is cut off and counted
+//!   ([`Effect::Truncated`](crate::outbox::Effect::Truncated)). Who has executed what the leader
+//!   does not have gets the leader's store instead of its own.
+//! - `fencing=lease`: a leader acknowledges writes and answers reads for 3/4 of T after it sent a
+//!   heartbeat that a majority heard; whoever heard it reports to nobody for T. `fencing=none`: it
+//!   goes on until it hears of another. What an `async` leader acknowledges after the others have
+//!   gone on without it is lost either way: the lease bounds how long that lasts.
+//! - `sync`: the leader proposes a follower that was absent for T out of the in-sync set, and one
+//!   that keeps up into it, and writes wait for everybody who is in the set by any agreement that
+//!   is possible. The set is never less than a majority, so one of it is among the replicas
+//!   whenever a leader can be appointed.
+//! - A leader that restarts with its log asks to be appointed again: it may have shipped what it
+//!   had not persisted, and cannot go on with that term.
+//! - A replica that lost its storage has no vote in the consensus for the rest of the run. It is
+//!   caught up like a new one, and then it is agreed that its new life counts. Until then it
+//!   neither counts for acknowledgements nor as a candidate.
+//!
+//! # What is left out
+//!
+//! A leader does not give way to the topology's when that is back. The versions of writes are
+//! indices of the log, so a version that was lost can be given again.
 //!
 //! Read in this order: [`log`](Entry), [`message`](Message), then `shipping`, `leading` and
-//! `following` for the two roles, `journal` and `snapshot` for what outlives a process, and
-//! `replica`, which joins them.
+//! `following` for the two roles, `attendance` for what a leader notes of followers, `leadership`
+//! for what is agreed on, `succession` for how it passes on, `journal` and `snapshot` for what
+//! outlives a process, and `replica`, which joins them.
 
 mod attendance;
 mod entries;

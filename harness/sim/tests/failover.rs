@@ -137,7 +137,12 @@ fn lost(cluster: &mut Cluster, keys: impl Iterator<Item = u64>) -> Vec<u64> {
         let values: Vec<Option<Bytes>> = (0..5)
             .map(|at| {
                 let replica = ReplicaId(at);
-                send(cluster, replica, 10_000 + key, Operation::Read { key: Key(key) });
+                send(
+                    cluster,
+                    replica,
+                    10_000 + key,
+                    Operation::Read { key: Key(key) },
+                );
                 let until = cluster.now() + Duration::from_millis(1);
                 match answers(cluster, until).pop() {
                     Some((_, Outcome::Ok(OperationResult::Read { value, .. }), _)) => value,
@@ -248,7 +253,10 @@ fn with_a_lease_it_stops_before_another_leads() {
     // The last heartbeat that was heard was sent at most an interval and a round trip before the
     // cut. The answer to a client in the region takes 0.3 ms.
     assert!(last <= lease() + Duration::from_millis(1), "{last:?}");
-    assert!(last >= lease() - heartbeat() - slowest_round_trip(), "{last:?}");
+    assert!(
+        last >= lease() - heartbeat() - slowest_round_trip(),
+        "{last:?}"
+    );
     let (_, at) = last_leader(&cluster);
     assert!(at.since(cut) > last);
     // The leader alone had what it acknowledged in that time, and what it took after that until
@@ -299,7 +307,10 @@ fn sync_goes_on_without_a_dead_follower_and_takes_it_in_again() {
     let (outcome, took) = ask(&mut cluster, LEADER, 1, write(1, 1));
     assert!(outcome.is_ok());
     let agreed = trip(CONTROLLER) + Duration::from_micros(53_100);
-    assert!(took >= election_timeout() - heartbeat() - trip(E), "{took:?}");
+    assert!(
+        took >= election_timeout() - heartbeat() - trip(E),
+        "{took:?}"
+    );
     assert!(
         took <= election_timeout() + heartbeat() + agreed,
         "{took:?}"
@@ -350,7 +361,10 @@ fn semi_sync_and_sync_lose_nothing_when_the_leader_dies() {
 #[test]
 fn a_leader_that_lost_everything_comes_back_as_a_follower_and_counts_when_that_is_agreed_on() {
     // With K = 4 of 4 followers every write needs the one that came back.
-    let mut cluster = cluster("leader-follower:semi-sync=4,read=nearest", Durability::Memory);
+    let mut cluster = cluster(
+        "leader-follower:semi-sync=4,read=nearest",
+        Durability::Memory,
+    );
     write_at_leader(&mut cluster, 0..10);
     let until = cluster.now() + seconds(1);
     answers(&mut cluster, until);
@@ -407,7 +421,10 @@ fn a_follower_in_another_region_hears_where_the_leader_is() {
     cluster.crash(LEADER);
     run_for(&mut cluster, seconds(5));
     let (leader, _) = last_leader(&cluster);
-    let other = [0, 2, 3, 4].map(ReplicaId).into_iter().find(|&id| id != leader);
+    let other = [0, 2, 3, 4]
+        .map(ReplicaId)
+        .into_iter()
+        .find(|&id| id != leader);
     let asked = other.unwrap();
     let (outcome, _) = ask(&mut cluster, asked, 0, write(0, 0));
     let hint = Some(leader);

@@ -152,6 +152,9 @@ mod tests {
         assert_eq!(attendance.new_life(0), None);
         attendance.on_sign((Time::ZERO, 7), false, 3);
         attendance.on_sign((Time::ZERO, 9), false, 3);
-        assert_eq!((attendance.new_life(6), attendance.new_life(7)), (None, Some(3)));
+        assert_eq!(
+            (attendance.new_life(6), attendance.new_life(7)),
+            (None, Some(3))
+        );
     }
 }

@@ -166,10 +166,7 @@ fn entries_of_an_earlier_term_are_committed_by_one_of_the_own_term() {
     chart.run(&[Up { between: 0, and: 1 }]);
     chart.lead_again();
     // The question how far replica 1 is, and its answer.
-    chart.run(&[
-        Deliver { from: 0, to: 1 },
-        Deliver { from: 1, to: 0 },
-    ]);
+    chart.run(&[Deliver { from: 0, to: 1 }, Deliver { from: 1, to: 0 }]);
     // Both are known to hold write 0.
     assert!(chart.applied[0].is_empty());
     chart.settle();

@@ -6,10 +6,10 @@ use longhaul_experiment::{ErrorKind, Now, Operation, OperationId, Outcome, Repli
 
 use super::following::{Following, Unfit};
 use super::journal::{Image, Journal, Restored};
+use super::leadership::Leadership;
 use super::leadership::consensus::{self, Consensus};
 use super::leadership::election::Election;
 use super::leadership::watch::{Periods, Standing, Watch};
-use super::leadership::Leadership;
 use super::leading::Leading;
 use super::log::{Entry, Log, Position};
 use super::message::{Append, Message, Piece, Timer};
@@ -19,9 +19,7 @@ use super::{LeaderFollower, ReadAt};
 use crate::outbox::Outbox;
 use crate::quorum::installed;
 use crate::quorum::raft::ticking::Ticking;
-use crate::replica::{
-    Member, PeerState, PersistToken, Recovered, Replica, Request, first_word,
-};
+use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request, first_word};
 use crate::store::Store;
 
 /// The most entries that wait for their execution at the leader. Further writes end as unknown:
@@ -196,8 +194,7 @@ impl LeaderFollowerReplica {
     }
 
     fn is_readable(&self) -> bool {
-        self.readable_at
-            .is_some_and(|index| index <= self.executed)
+        self.readable_at.is_some_and(|index| index <= self.executed)
     }
 
     /// Answers the reads that wait, once that is possible.

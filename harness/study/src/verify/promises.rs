@@ -183,8 +183,12 @@ pub fn promises(case: &Case, topology: &Topology) -> Result<Vec<Guarantee>, Mode
 /// Says whether the faults of a case can cost a leader its lead: not those that leave it its
 /// messages and its time.
 fn may_change_leader(case: &Case) -> bool {
-    let is_harmless =
-        |kind: &FaultKind| matches!(kind, FaultKind::SlowDisk { .. } | FaultKind::ClockJump { .. });
+    let is_harmless = |kind: &FaultKind| {
+        matches!(
+            kind,
+            FaultKind::SlowDisk { .. } | FaultKind::ClockJump { .. }
+        )
+    };
     !case.faults.iter().all(|fault| is_harmless(&fault.kind))
 }
 
@@ -195,7 +199,10 @@ fn of_leader_follower(mode: LeaderFollower, may_change_leader: bool) -> Vec<Guar
     let is_fenced = mode.fencing == Fencing::Lease || !may_change_leader;
     match mode.read {
         ReadAt::Leader if keeps && is_fenced => {
-            vec![Guarantee::Linearizability, Guarantee::AcknowledgedWritesKept]
+            vec![
+                Guarantee::Linearizability,
+                Guarantee::AcknowledgedWritesKept,
+            ]
         }
         ReadAt::Leader if keeps => vec![Guarantee::AcknowledgedWritesKept],
         ReadAt::Leader => Vec::new(),

@@ -45,13 +45,14 @@ pub(in super::super) struct Gathering {
     pub(in super::super) term: u64,
     since: Time,
     reports: BTreeMap<ReplicaId, Position>,
-    is_decided: bool,
+    /// When a leader was proposed last.
+    decided_at: Option<Time>,
 }
 
 impl Gathering {
     /// Says whether a replica has still to report.
     pub(in super::super) fn waits_for(&self, replica: ReplicaId) -> bool {
-        !self.is_decided && !self.reports.contains_key(&replica)
+        !self.reports.contains_key(&replica)
     }
 }
 
@@ -83,7 +84,7 @@ impl Election {
             term: agreed.term + 1,
             since: now,
             reports: BTreeMap::new(),
-            is_decided: false,
+            decided_at: None,
         });
         Some(gathering)
     }
@@ -111,7 +112,8 @@ impl Election {
         }
     }
 
-    /// Chooses, once there are enough reports and those that are missing are not likely to come.
+    /// Chooses, once there are enough reports and those that are missing are not likely to come;
+    /// and again after a while, since a proposal can get lost with a controller's lead.
     pub(in super::super) fn decide(
         &mut self,
         (now, heartbeat): (Time, Duration),
@@ -122,9 +124,13 @@ impl Election {
         let reports = &gathering.reports;
         let replicas = agreed.lives.len();
         let is_complete = reports.len() == replicas;
-        let waited = now.since(gathering.since) >= heartbeat * PATIENCE_HEARTBEATS;
+        let patience = heartbeat * PATIENCE_HEARTBEATS;
+        let waited = now.since(gathering.since) >= patience;
         let is_ready = is_complete || waited || reports.len() + 1 == replicas;
-        if gathering.is_decided || !is_ready || reports.len() < needed(rule, agreed) {
+        let is_decided = gathering
+            .decided_at
+            .is_some_and(|at| now.since(at) < patience);
+        if is_decided || !is_ready || reports.len() < needed(rule, agreed) {
             return None;
         }
         let may_lead = |id: &ReplicaId| match rule {
@@ -144,7 +150,7 @@ impl Election {
                 std::cmp::Reverse(id),
             )
         })?;
-        gathering.is_decided = true;
+        gathering.decided_at = Some(now);
         Some(Leadership {
             version: gathering.version + 1,
             term: gathering.term,
