@@ -326,6 +326,58 @@ fn sync_goes_on_without_a_dead_follower_and_takes_it_in_again() {
 }
 
 #[test]
+fn sync_goes_on_when_the_leader_and_the_controller_cannot_reach_each_other() {
+    for directions in [1, 2] {
+        let mut cluster = cluster("leader-follower:sync", Durability::Wal);
+        run_for(&mut cluster, seconds(1));
+        let start = cluster.now();
+        let (b, c) = (B, RegionIndex(CONTROLLER.0));
+        for (from, to) in [(c, b), (b, c)].into_iter().take(directions) {
+            cluster.cut(LinkId { from, to });
+        }
+        send(&mut cluster, LEADER, 0, write(0, 0));
+        let answers = answers(&mut cluster, start + seconds(10));
+        assert_eq!(answers.len(), 1);
+        // As with a dead follower; but the proposal goes through another, and so does the news.
+        let took = answers[0].2.since(start);
+        let most = election_timeout() + heartbeat() + 4 * slowest_round_trip();
+        assert!(took <= most, "{took:?}");
+        assert_eq!(cluster.leaders().len(), 1, "a majority hears the leader");
+    }
+}
+
+#[test]
+fn a_leader_that_is_cut_off_answers_reads_only_without_fencing() {
+    let read = Operation::Read { key: Key(0) };
+    for (fencing, last_ok) in [("lease", lease()), ("none", seconds(4))] {
+        let mode = format!("leader-follower:sync,fencing={fencing}");
+        let mut cluster = cluster(&mode, Durability::Memory);
+        run_for(&mut cluster, seconds(1));
+        let cut = cluster.now();
+        isolate(&mut cluster, true);
+        let mut answered = Duration::ZERO;
+        for sequence in 0..200 {
+            send(&mut cluster, LEADER, sequence, read.clone());
+            let until = cluster.now() + Duration::from_millis(20);
+            for (_, outcome, at) in answers(&mut cluster, until) {
+                if outcome.is_ok() {
+                    answered = at.since(cut);
+                }
+            }
+        }
+        // A read comes every 20 ms, and takes 0.6 ms; a lease is as old as the last heartbeat that
+        // a majority heard, up to an interval and the round trip of c.
+        let oldest = heartbeat() + topology().replica_round_trip(LEADER, CONTROLLER);
+        let slack = Duration::from_millis(21);
+        assert!(answered <= last_ok + slack, "{fencing} {answered:?}");
+        assert!(
+            answered >= last_ok.saturating_sub(oldest + slack),
+            "{fencing} {answered:?}"
+        );
+    }
+}
+
+#[test]
 fn sync_waits_while_less_than_a_majority_is_left() {
     let mut cluster = cluster("leader-follower:sync", Durability::Wal);
     for follower in [CONTROLLER, D, E] {
