@@ -53,6 +53,9 @@ pub enum Command {
     Calibrate(CalibrateArguments),
     /// Say what this machine can do: timers, priorities, namespaces, netem.
     Doctor,
+    /// Be the agent of a region, for the run that started this process.
+    #[command(hide = true)]
+    Agent,
     /// Print completions for a shell.
     Completions {
         /// The shell.

@@ -9,6 +9,7 @@ pub mod model_arguments;
 pub mod scenario_arguments;
 pub mod wiring;
 
+mod agent_command;
 mod calibrate_command;
 mod compare_command;
 mod doctor_command;
@@ -45,6 +46,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Leaderless(arguments) => leaderless_command::leaderless(&arguments),
         Command::Compare(arguments) => compare_command::compare_runs(&arguments),
         Command::Doctor => doctor_command::doctor(),
+        Command::Agent => agent_command::agent(),
         Command::Completions { shell } => shell_command::completions(shell),
         Command::Man => shell_command::manual(),
     };

@@ -5,6 +5,7 @@ mod cluster;
 mod heard;
 mod mode_run;
 mod phases;
+mod processes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use longhaul_protocol::{Mode, ModeVisitor};
 
 use crate::environment;
 use crate::interrupt::Interrupt;
+use crate::launcher::Places;
 use crate::links::Links;
 use mode_run::ModeRun;
 
@@ -32,6 +34,8 @@ pub struct LocalOptions {
     /// Where replicas keep their write-ahead logs. It must be on the disk that is to be
     /// measured; a folder per mode is made in it and removed afterwards.
     pub data_directory: PathBuf,
+    /// Where the agents are.
+    pub places: Places,
     /// Ends the run early.
     pub interrupt: Interrupt,
     /// Hears how far the run is.
@@ -81,7 +85,15 @@ impl LocalBackend {
 impl Backend for LocalBackend {
     fn run(&mut self, scenario: &Scenario, seed: Seed) -> Result<RunRecord, RunError> {
         // Every kind of fault can happen here, but not to everything.
-        FaultPlan::new(&scenario.faults, &scenario.topology, Time::ZERO)?;
+        let plan = FaultPlan::new(&scenario.faults, &scenario.topology, Time::ZERO)?;
+        if !plan.is_empty() && matches!(self.options.places, Places::Processes(_)) {
+            return Err(RunError::NotSupported {
+                backend: BackendKind::Local.name(),
+                why: "faults do not reach agents in processes of their own: leave the faults out, \
+                      or run the agents on threads"
+                    .to_owned(),
+            });
+        }
         modes::check(scenario)?;
         let environment =
             environment::describe(&self.options.longhaul_version, self.options.command.clone());

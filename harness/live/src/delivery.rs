@@ -202,11 +202,11 @@ impl<R: Replica> Clone for ReplicaMailbox<R> {
     }
 }
 
-/// Everyone's mailbox. Mailboxes are bounded by what clients may have in flight and by the
+/// The mailboxes of the regions that share this process, `None` in the others' places. They are bounded by what clients may have in flight and by the
 /// replication windows of the modes.
 pub(crate) struct Mailboxes<R: Replica> {
-    pub(crate) replicas: Vec<ReplicaMailbox<R>>,
-    pub(crate) clients: Vec<UnboundedSender<ClientInput>>,
+    pub(crate) replicas: Vec<Option<ReplicaMailbox<R>>>,
+    pub(crate) clients: Vec<Option<UnboundedSender<ClientInput>>>,
     pub(crate) faults: mpsc::Sender<Cue>,
 }
 
@@ -221,14 +221,18 @@ impl<R: Replica> Clone for Mailboxes<R> {
 }
 
 impl<R: Replica> Mailboxes<R> {
-    /// Delivers; what is for a thread that has ended is dropped.
+    /// Delivers; what is for a thread that has ended, or is elsewhere, is dropped.
     pub(crate) fn deliver(&self, delivery: Delivery<R>) {
         match delivery {
             Delivery::Replica(replica, input) => {
-                let _ = self.replicas[replica.index()].inputs.send(input);
+                if let Some(mailbox) = &self.replicas[replica.index()] {
+                    let _ = mailbox.inputs.send(input);
+                }
             }
             Delivery::Clients(position, input) => {
-                let _ = self.clients[position].send(input);
+                if let Some(mailbox) = &self.clients[position] {
+                    let _ = mailbox.send(input);
+                }
             }
             Delivery::Faults(cue) => {
                 let _ = self.faults.send(cue);

@@ -143,8 +143,9 @@ impl<R: Replica + Send + 'static> Conductor<R> {
         let now = self.setup.gate.clock.now();
         let conditions = &self.setup.gate.conditions;
         if let Some(replica) = replica_of(command.action) {
-            let mailbox = &self.setup.gate.mailboxes.replicas[replica.index()];
-            let _ = mailbox.commands.send(HostCommand::Suffer(command));
+            if let Some(mailbox) = &self.setup.gate.mailboxes.replicas[replica.index()] {
+                let _ = mailbox.commands.send(HostCommand::Suffer(command));
+            }
             return;
         }
         match command.action {

@@ -15,6 +15,7 @@ use longhaul_wan::clock::Clock;
 use longhaul_wan::delay_line::QueueId;
 use longhaul_wan::link::{LinkCore, Verdict};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::conditions::{Followed, LinkCondition, LinkConditions};
@@ -22,6 +23,15 @@ use crate::delivery::{Delayed, Delivery, Mailboxes, PreciseLine};
 use crate::links::Links;
 use crate::messages::ProbeSample;
 use crate::transport::{Inbound, Outbound, Received};
+
+/// Who delays frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Emulation {
+    /// This program, by the profile's links: the network beneath is a loopback.
+    UserSpace,
+    /// The network itself: frames pass as they arrive.
+    Network,
+}
 
 /// The instant from which frames are delayed; before it, they pass at once.
 #[derive(Clone, Debug)]
@@ -48,6 +58,7 @@ pub(crate) struct Gate<R: Replica> {
     pub(crate) clock: Clock,
     pub(crate) line: PreciseLine<R>,
     pub(crate) mailboxes: Mailboxes<R>,
+    pub(crate) emulation: Emulation,
     pub(crate) emulated_from: EmulatedFrom,
     pub(crate) links: Links,
     pub(crate) conditions: LinkConditions,
@@ -59,10 +70,18 @@ impl<R: Replica> Clone for Gate<R> {
             clock: self.clock,
             line: self.line.clone(),
             mailboxes: self.mailboxes.clone(),
+            emulation: self.emulation,
             emulated_from: self.emulated_from.clone(),
             links: self.links.clone(),
             conditions: self.conditions.clone(),
         }
+    }
+}
+
+impl<R: Replica> Gate<R> {
+    /// Says whether this program delays what is sent then.
+    pub(crate) fn delays(&self, sent_at: Time) -> bool {
+        self.emulation == Emulation::UserSpace && self.emulated_from.covers(sent_at)
     }
 }
 
@@ -138,7 +157,15 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
         let Verdict::Deliver(due) = self.verdict(sent_at, bytes) else {
             return;
         };
-        let asked_ns = due.since(sent_at).as_nanos() as u64;
+        let asked = match self.gate.emulation {
+            Emulation::UserSpace => Verdict::Deliver(due),
+            // What the network was asked for is known as a distribution only.
+            Emulation::Network => self.core.send(sent_at, bytes),
+        };
+        let Verdict::Deliver(asked) = asked else {
+            return;
+        };
+        let asked_ns = asked.since(sent_at).as_nanos() as u64;
         let sample = ProbeSample {
             link: self.link,
             asked_ns,
@@ -156,7 +183,7 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
 
     fn verdict(&mut self, sent_at: Time, bytes: usize) -> Verdict {
         self.meet_conditions(sent_at);
-        if !self.gate.emulated_from.covers(sent_at) {
+        if !self.gate.delays(sent_at) {
             return Verdict::Deliver(sent_at);
         }
         self.core.send(sent_at, bytes)

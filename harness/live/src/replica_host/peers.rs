@@ -157,7 +157,7 @@ impl<R: Replica + 'static> Host<R> {
             self.topology.region_of(self.id),
             self.topology.region_of(id),
         );
-        let handshake = if self.gate.emulated_from.covers(now) {
+        let handshake = if self.gate.delays(now) {
             self.gate.links.round_trip(own, other)
         } else {
             Duration::ZERO
