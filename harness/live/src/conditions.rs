@@ -3,22 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use longhaul_experiment::{LinkId, RegionIndex, Time, Topology};
 use tokio::sync::watch;
+
+use crate::faults::order::LinkFault;
 
 /// What a link is like for frames sent from an instant on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct LinkCondition {
     /// Since when.
     pub(crate) from: Time,
-    /// Whether frames wait at its entrance.
-    pub(crate) is_cut: bool,
-    /// What is added to its one-way delay.
-    pub(crate) added: Duration,
-    /// The share lost of what it would not lose by itself.
-    pub(crate) loss: f64,
+    /// What faults have made of it. While it is cut, frames wait at its entrance.
+    pub(crate) fault: LinkFault,
 }
 
 /// A link's conditions in the order of their beginnings, at most one per command of a fault.
@@ -55,19 +52,15 @@ impl LinkConditions {
     }
 
     /// Changes a link's condition from an instant on, which is not before that of the last change.
-    pub(crate) fn change(&self, link: LinkId, from: Time, change: impl FnOnce(&mut LinkCondition)) {
-        self.0.links[&link].send_modify(|conditions| {
-            let mut next = conditions.last().copied().unwrap_or_default();
-            next.from = from;
-            change(&mut next);
-            conditions.push(next);
-        });
+    pub(crate) fn change(&self, link: LinkId, from: Time, fault: LinkFault) {
+        self.0.links[&link]
+            .send_modify(|conditions| conditions.push(LinkCondition { from, fault }));
     }
 
     /// Says whether a link is cut now.
     pub(crate) fn is_cut(&self, link: LinkId) -> bool {
         let conditions = self.0.links[&link].borrow();
-        conditions.last().is_some_and(|last| last.is_cut)
+        conditions.last().is_some_and(|last| last.fault.is_cut)
     }
 
     /// Ends the connections between two regions until they are restored; `false` when they had
@@ -104,35 +97,18 @@ mod tests {
         let conditions = LinkConditions::new(&Topology::everywhere(profile));
         let (a, b, c) = (RegionIndex(0), RegionIndex(1), RegionIndex(2));
         let back = LinkId { from: b, to: a };
-        conditions.change(back, Time(1), |condition| condition.is_cut = true);
+        let cut = LinkFault {
+            is_cut: true,
+            ..LinkFault::default()
+        };
+        conditions.change(back, Time(1), cut);
         assert!(!conditions.are_connectable(a, b) && !conditions.are_connectable(b, a));
         assert!(conditions.are_connectable(a, c));
         assert!(conditions.end_connections((a, b)));
         assert!(!conditions.end_connections((a, b)), "they had ended");
-        conditions.change(back, Time(2), |condition| condition.is_cut = false);
+        conditions.change(back, Time(2), LinkFault::default());
         assert!(!conditions.are_connectable(a, b));
         conditions.restore_connections((a, b));
         assert!(conditions.are_connectable(a, b));
-    }
-
-    #[test]
-    fn conditions_are_kept_in_order_with_what_did_not_change() {
-        let profile = bundled::bundled("aws-5").expect("it is bundled");
-        let conditions = LinkConditions::new(&Topology::everywhere(profile));
-        let link = LinkId {
-            from: RegionIndex(0),
-            to: RegionIndex(1),
-        };
-        let added = Duration::from_millis(5);
-        conditions.change(link, Time(1), |condition| condition.added = added);
-        conditions.change(link, Time(2), |condition| condition.loss = 0.5);
-        let seen = conditions.follow(link).borrow().clone();
-        let expected = |from, loss| LinkCondition {
-            from,
-            added,
-            loss,
-            ..LinkCondition::default()
-        };
-        assert_eq!(seen, [expected(Time(1), 0.0), expected(Time(2), 0.5)]);
     }
 }

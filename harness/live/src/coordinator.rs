@@ -15,7 +15,7 @@ use longhaul_experiment::fault::FaultPlan;
 use longhaul_experiment::record::{
     BackendKind, Calibration, ModeFailure, ModeRecord, RECORD_VERSION, RunRecord,
 };
-use longhaul_experiment::{Backend, ModeSpec, RunError, Scenario, Seed, Time};
+use longhaul_experiment::{Backend, Fault, FaultKind, ModeSpec, RunError, Scenario, Seed, Time};
 use longhaul_protocol::modes::{self, with_mode};
 use longhaul_protocol::{Mode, ModeVisitor};
 
@@ -80,20 +80,35 @@ impl LocalBackend {
     pub fn new(options: LocalOptions) -> LocalBackend {
         LocalBackend { options }
     }
+
+    /// Refuses faults of links where the network emulates them and cannot change them.
+    fn check_network(&self, scenario: &Scenario) -> Result<(), RunError> {
+        let network = self.options.places.network();
+        let changes_links = |fault: &Fault| {
+            matches!(
+                fault.kind,
+                FaultKind::Partition | FaultKind::LinkDelay { .. } | FaultKind::LinkLoss { .. }
+            )
+        };
+        if network.is_some_and(|network| !network.changes_links())
+            && scenario.faults.iter().any(changes_links)
+        {
+            return Err(RunError::NotSupported {
+                backend: BackendKind::Local.name(),
+                why: "its network does not change links while it is up: leave partition, \
+                      link-delay and link-loss out"
+                    .to_owned(),
+            });
+        }
+        Ok(())
+    }
 }
 
 impl Backend for LocalBackend {
     fn run(&mut self, scenario: &Scenario, seed: Seed) -> Result<RunRecord, RunError> {
         // Every kind of fault can happen here, but not to everything.
-        let plan = FaultPlan::new(&scenario.faults, &scenario.topology, Time::ZERO)?;
-        if !plan.is_empty() && matches!(self.options.places, Places::Processes(_)) {
-            return Err(RunError::NotSupported {
-                backend: BackendKind::Local.name(),
-                why: "faults do not reach agents in processes of their own: leave the faults out, \
-                      or run the agents on threads"
-                    .to_owned(),
-            });
-        }
+        FaultPlan::new(&scenario.faults, &scenario.topology, Time::ZERO)?;
+        self.check_network(scenario)?;
         modes::check(scenario)?;
         let environment =
             environment::describe(&self.options.longhaul_version, self.options.command.clone());

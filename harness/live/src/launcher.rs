@@ -1,67 +1,64 @@
 //! Where the agents of regions are: on threads of this process, or in processes of their own.
 
-use std::ffi::OsString;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::net::IpAddr;
+use std::process::Command;
+use std::sync::Arc;
 
-use longhaul_experiment::RegionIndex;
+use longhaul_experiment::{LinkId, RegionIndex};
 
+use crate::faults::order::LinkFault;
 use crate::receiving_end::Emulation;
 
 /// Where the agents of a run are.
+#[derive(Clone)]
 pub enum Places {
     /// On threads of this process.
     Threads,
-    /// In a process for each region. Faults do not reach them: scenarios with faults are refused.
-    Processes(Processes),
+    /// In a process for each region.
+    Processes(Arc<dyn Launcher>),
 }
 
-/// How the agents' processes are started.
-pub struct Processes {
-    /// The program: it must call [`run_agent`](crate::run_agent) and do nothing else.
-    pub program: PathBuf,
-    /// The arguments with which it does.
-    pub arguments: Vec<OsString>,
-    /// Who starts it where a region is.
-    pub launcher: Box<dyn Launcher>,
+impl Places {
+    /// Returns whose network delays what regions send each other; `None`: nobody's, so that this
+    /// program does.
+    pub(crate) fn network(&self) -> Option<&Arc<dyn Launcher>> {
+        match self {
+            Places::Threads => None,
+            Places::Processes(launcher) => {
+                (launcher.emulation() == Emulation::Network).then_some(launcher)
+            }
+        }
+    }
 }
 
-/// Starts processes where regions are.
-pub trait Launcher {
-    /// Starts the command of a region's agent. Its standard input is the connection with the
-    /// coordinator, and the agent ends when that does; a process in between must hand it on.
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    fn launch(&mut self, region: RegionIndex, agent: Command) -> io::Result<Child>;
+/// Knows how processes are started where regions are, and what their network can do.
+pub trait Launcher: Send + Sync {
+    /// Returns the command by which the agent of a region is started: a program that calls
+    /// [`run_agent`](crate::run_agent) and does nothing else. Its standard input will be the
+    /// connection with the coordinator, and the agent ends when that does; a program in between
+    /// must hand it on.
+    fn command(&self, region: RegionIndex) -> Command;
 
     /// Returns the address on which a region's replica listens, by which all regions reach it.
     fn address(&self, region: RegionIndex) -> IpAddr;
 
     /// Says who delays what regions send each other.
     fn emulation(&self) -> Emulation;
-}
 
-/// Starts processes side by side on this machine's loopback.
-#[derive(Clone, Copy, Debug)]
-pub struct Loopback {
-    /// Who delays frames: loopback itself does not.
-    pub emulation: Emulation,
-}
-
-impl Launcher for Loopback {
-    fn launch(&mut self, _region: RegionIndex, mut agent: Command) -> io::Result<Child> {
-        agent.spawn()
+    /// Says whether [`Launcher::change_link`] can do it; asked where the network emulates.
+    fn changes_links(&self) -> bool {
+        false
     }
 
-    fn address(&self, _region: RegionIndex) -> IpAddr {
-        Ipv4Addr::LOCALHOST.into()
-    }
-
-    fn emulation(&self) -> Emulation {
-        self.emulation
+    /// Makes a link what faults have made of it; asked where the network emulates, and called
+    /// from a thread that should not have to wait long.
+    ///
+    /// # Errors
+    ///
+    /// The system's, or this network cannot do it.
+    fn change_link(&self, link: LinkId, fault: LinkFault) -> io::Result<()> {
+        let _ = (link, fault);
+        Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -1,7 +1,7 @@
 //! What the coordinator and the region agents tell each other.
 //!
 //! Agents share nothing else with it but the run's clock and what is in their setup, so that they
-//! can be in processes of their own; where faults happen, they share the links' conditions, too.
+//! can be in processes of their own.
 
 use std::net::SocketAddr;
 
@@ -10,6 +10,7 @@ use longhaul_experiment::record::{LinkTraffic, RegionRecord};
 use longhaul_experiment::{LinkId, OperationRecord, RegionIndex, ReplicaId, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::faults::order::FaultOrder;
 use crate::processors::ThreadTimes;
 
 /// From the coordinator to the regions that share a process.
@@ -27,6 +28,8 @@ pub(crate) enum ToSite {
     BeginWindow,
     /// The measured window has ended: they are to be reported.
     EndWindow,
+    /// A fault begins or ends.
+    Fault(FaultOrder),
     /// End all replicas and clients.
     Stop,
 }

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::conditions::{Followed, LinkCondition, LinkConditions};
 use crate::delivery::{Delayed, Delivery, Mailboxes, PreciseLine};
+use crate::faults::order::LinkFault;
 use crate::links::Links;
 use crate::messages::ProbeSample;
 use crate::transport::{Inbound, Outbound, Received};
@@ -29,7 +30,8 @@ use crate::transport::{Inbound, Outbound, Received};
 pub enum Emulation {
     /// This program, by the profile's links: the network beneath is a loopback.
     UserSpace,
-    /// The network itself: frames pass as they arrive.
+    /// The network itself: what comes from another region passes as it arrives. Nothing delays
+    /// what stays within a region, so this program does.
     Network,
 }
 
@@ -79,9 +81,14 @@ impl<R: Replica> Clone for Gate<R> {
 }
 
 impl<R: Replica> Gate<R> {
-    /// Says whether this program delays what is sent then.
-    pub(crate) fn delays(&self, sent_at: Time) -> bool {
-        self.emulation == Emulation::UserSpace && self.emulated_from.covers(sent_at)
+    /// Says whether this program, and not the network, delays what takes a link.
+    fn emulates(&self, link: LinkId) -> bool {
+        self.emulation == Emulation::UserSpace || link.from == link.to
+    }
+
+    /// Says whether this program delays what is sent on a link then.
+    pub(crate) fn delays(&self, link: LinkId, sent_at: Time) -> bool {
+        self.emulates(link) && self.emulated_from.covers(sent_at)
     }
 }
 
@@ -157,10 +164,11 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
         let Verdict::Deliver(due) = self.verdict(sent_at, bytes) else {
             return;
         };
-        let asked = match self.gate.emulation {
-            Emulation::UserSpace => Verdict::Deliver(due),
+        let asked = if self.gate.emulates(self.link) {
+            Verdict::Deliver(due)
+        } else {
             // What the network was asked for is known as a distribution only.
-            Emulation::Network => self.core.send(sent_at, bytes),
+            self.core.send(sent_at, bytes)
         };
         let Verdict::Deliver(asked) = asked else {
             return;
@@ -183,7 +191,7 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
 
     fn verdict(&mut self, sent_at: Time, bytes: usize) -> Verdict {
         self.meet_conditions(sent_at);
-        if !self.gate.delays(sent_at) {
+        if !self.gate.delays(self.link, sent_at) {
             return Verdict::Deliver(sent_at);
         }
         self.core.send(sent_at, bytes)
@@ -203,18 +211,20 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
 
     fn meet(&mut self, next: LinkCondition) {
         let before = std::mem::replace(&mut self.condition, next);
-        if (next.added, next.loss) != (before.added, before.loss) {
+        let (next_fault, before_fault) = (next.fault, before.fault);
+        let delay_and_loss = |fault: LinkFault| (fault.added, fault.loss);
+        if delay_and_loss(next_fault) != delay_and_loss(before_fault) {
             let links = &self.gate.links;
-            let faulted = faulted_link(links.link(self.link), next.added, next.loss);
-            let round_trip = links.round_trip(self.link.from, self.link.to) + next.added;
+            let faulted = faulted_link(links.link(self.link), next_fault.added, next_fault.loss);
+            let round_trip = links.round_trip(self.link.from, self.link.to) + next_fault.added;
             let mut core = self.core.clone();
             core.set_link(&faulted);
             self.core = core.with_round_trip(round_trip);
         }
-        if next.is_cut && !before.is_cut {
+        if next_fault.is_cut && !before_fault.is_cut {
             self.core.partition(next.from, Time::MAX);
         }
-        if before.is_cut && !next.is_cut {
+        if before_fault.is_cut && !next_fault.is_cut {
             self.core.heal();
             for (bytes, delivery) in std::mem::take(&mut self.at_entrance) {
                 if let Verdict::Deliver(due) = self.core.send(next.from, bytes) {

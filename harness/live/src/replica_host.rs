@@ -84,8 +84,8 @@ async fn serve<M: Mode>(setup: ReplicaSetup<M>) -> Result<(), String> {
         tokio::select! {
             biased;
             command = commands.recv() => match command {
-                Some(HostCommand::Suffer(command)) => {
-                    host.borrow_mut().suffer(command)?;
+                Some(HostCommand::Suffer(fault)) => {
+                    host.borrow_mut().suffer(fault)?;
                     continue;
                 }
                 Some(HostCommand::Stop) | None => {

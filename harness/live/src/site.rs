@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
-use longhaul_experiment::fault::FaultPlan;
 use longhaul_experiment::{
     Contact, OperationKind, Path, RegionIndex, ReplicaId, Scenario, Seed, Topology,
 };
@@ -22,8 +21,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::agent::Agent;
 use crate::clients::ClientsSetup;
 use crate::conditions::LinkConditions;
-use crate::delivery::{ClientInput, Cue, Delivery, Mailboxes, ReplicaMail, ReplicaMailbox};
-use crate::faults::{Faults, FaultsSetup};
+use crate::delivery::{ClientInput, Mailboxes, ReplicaMail, ReplicaMailbox};
+use crate::faults::SiteHand;
+use crate::faults::on_site::carry_out;
 use crate::links::Links;
 use crate::messages::{FromAgent, SiteLoad, ToSite};
 use crate::processors::ThreadTimes;
@@ -58,14 +58,10 @@ pub(crate) struct SiteSetup<M: Mode> {
 
 /// The running agents of a site. Dropping it ends them.
 pub(crate) struct Site<R: Replica> {
-    /// Ended before what they break.
-    faults: Option<Faults>,
     gate: Gate<R>,
     topology: Arc<Topology>,
     reports: UnboundedSender<FromAgent>,
     agents: Vec<Agent<R>>,
-    /// Until the faults' thread takes them.
-    cues: Option<mpsc::Receiver<Cue>>,
     /// What had been used of the processors when the measured window began.
     used_before: Option<ThreadTimes>,
 }
@@ -75,21 +71,17 @@ struct Post<R: Replica> {
     mailboxes: Mailboxes<R>,
     replicas: Vec<Option<ReplicaMail<R>>>,
     clients: Vec<Option<UnboundedReceiver<ClientInput>>>,
-    cues: mpsc::Receiver<Cue>,
 }
 
 impl<R: Replica> Post<R> {
     fn new(topology: &Topology, regions: &[RegionIndex]) -> Post<R> {
-        let (faults, cues) = mpsc::channel();
         let mut post = Post {
             mailboxes: Mailboxes {
                 replicas: Vec::new(),
                 clients: Vec::new(),
-                faults,
             },
             replicas: Vec::new(),
             clients: Vec::new(),
-            cues,
         };
         for region in &topology.replicas {
             let (mailbox, mail) = regions.contains(region).then(ReplicaMailbox::new).unzip();
@@ -129,19 +121,16 @@ impl<R: Replica + Send + 'static> Site<R> {
             conditions: LinkConditions::new(topology),
         };
         let mut site = Site {
-            faults: None,
             gate,
             topology: Arc::clone(topology),
             reports: setup.reports.clone(),
             agents: Vec::new(),
-            cues: None,
             used_before: None,
         };
         for &region in &setup.regions {
             let agent = site.start_agent(setup, &mut post, region)?;
             site.agents.push(agent);
         }
-        site.cues = Some(post.cues);
         Ok(site)
     }
 
@@ -199,29 +188,10 @@ impl<R: Replica + Send + 'static> Site<R> {
         }
     }
 
-    /// Has the faults of a plan happen; the site must have all regions.
-    ///
-    /// # Errors
-    ///
-    /// The system starts no more threads.
-    pub(crate) fn start_faults(&mut self, plan: FaultPlan) -> io::Result<()> {
-        if let Some(cues) = self.cues.take() {
-            let setup = FaultsSetup {
-                plan,
-                topology: Arc::clone(&self.topology),
-                gate: self.gate.clone(),
-                cues,
-                reports: self.reports.clone(),
-            };
-            self.faults = Some(Faults::start(setup)?);
-        }
-        Ok(())
-    }
-
-    /// Tells the faults' thread who leads, for faults that hit the leader.
-    pub(crate) fn tell_leader(&self, leader: ReplicaId) {
-        let cue = Delivery::Faults(Cue::Leader(leader));
-        self.gate.mailboxes.deliver(cue);
+    /// Returns what has the site carry out what is ordered about faults, from any thread.
+    pub(crate) fn fault_hand(&self) -> SiteHand {
+        let (gate, topology) = (self.gate.clone(), Arc::clone(&self.topology));
+        Box::new(move |order| carry_out(&gate, &topology, order))
     }
 
     /// Carries out the coordinator's order.
@@ -242,6 +212,7 @@ impl<R: Replica + Send + 'static> Site<R> {
                 self.used_before = ThreadTimes::read();
             }
             ToSite::EndWindow => self.report_load(),
+            ToSite::Fault(order) => carry_out(&self.gate, &self.topology, &order),
             ToSite::Stop => self.agents.iter().for_each(Agent::stop),
         }
     }

@@ -2,19 +2,18 @@
 
 mod world;
 
-use std::io;
-use std::net::IpAddr;
-use std::process::{Child, Command, Stdio};
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use longhaul_experiment::record::ModeRecord;
 use longhaul_experiment::scenario::{Durability, Durations};
 use longhaul_experiment::{
-    Backend as _, Fault, FaultKind, FaultTarget, OperationKind, RegionIndex, RunError, Scenario,
-    Seed,
+    Backend as _, Fault, FaultKind, FaultTarget, OperationKind, OperationRecord, RegionIndex,
+    RunError, Scenario, Seed,
 };
-use longhaul_live::{
-    Emulation, Launcher, LocalBackend, LocalOptions, Loopback, Places, Processes, run_agent,
-};
+use longhaul_live::{Emulation, Launcher, LocalBackend, LocalOptions, Places, run_agent};
 use world::{options, run_in, scenario};
 
 /// Set in the processes that are agents.
@@ -28,58 +27,76 @@ fn an_agent() {
     }
 }
 
-/// Starts agents on loopback, without what the test's program says of its tests.
-struct Quiet(Loopback);
+/// Starts agents on loopback.
+struct Here {
+    emulation: Emulation,
+    /// Where a program is started that ends at once.
+    dies: Option<RegionIndex>,
+}
 
-impl Launcher for Quiet {
-    fn launch(&mut self, region: RegionIndex, mut agent: Command) -> io::Result<Child> {
-        agent.env(IS_AGENT, "yes").stdout(Stdio::null());
-        self.0.launch(region, agent)
+impl Launcher for Here {
+    fn command(&self, region: RegionIndex) -> Command {
+        if self.dies == Some(region) {
+            return Command::new("true");
+        }
+        let mut agent = Command::new(std::env::current_exe().unwrap());
+        agent
+            .args(["an_agent", "--exact", "--include-ignored", "--nocapture"])
+            .env(IS_AGENT, "yes")
+            // What the program says of its tests.
+            .stdout(Stdio::null());
+        agent
     }
 
-    fn address(&self, region: RegionIndex) -> IpAddr {
-        self.0.address(region)
+    fn address(&self, _region: RegionIndex) -> IpAddr {
+        Ipv4Addr::LOCALHOST.into()
     }
 
     fn emulation(&self) -> Emulation {
-        self.0.emulation()
+        self.emulation
     }
 }
 
 fn processes(emulation: Emulation) -> Places {
-    let arguments = ["an_agent", "--exact", "--include-ignored", "--nocapture"];
-    Places::Processes(Processes {
-        program: std::env::current_exe().unwrap(),
-        arguments: arguments.map(Into::into).into(),
-        launcher: Box::new(Quiet(Loopback { emulation })),
-    })
+    Places::Processes(Arc::new(Here {
+        emulation,
+        dies: None,
+    }))
 }
 
-fn slowest(order: &Scenario, emulation: Emulation) -> Duration {
-    let record = run_in(processes(emulation), order);
+fn run_one(order: &Scenario, emulation: Emulation) -> ModeRecord {
+    let mut record = run_in(processes(emulation), order);
     assert!(record.complete, "{:?}", record.failures);
-    let mode = &record.modes[0];
-    // 100/s for 0.4 s in each of three regions, from three processes.
-    let due: u64 = mode
-        .regions
-        .iter()
-        .map(|region| region.kinds.values().map(|kind| kind.due).sum::<u64>())
-        .sum();
-    assert_eq!(due, 120);
+    // Six links between regions, and three within.
+    let links = &record.calibration.links;
+    assert_eq!(links.len(), 9);
+    assert!(links.iter().all(|link| link.probes > 0));
+    record.modes.remove(0)
+}
+
+fn history(mode: &ModeRecord, kind: OperationKind) -> impl Iterator<Item = &OperationRecord> {
+    let all = mode.history.as_ref().unwrap().iter();
+    all.filter(move |record| record.operation.kind() == kind)
+}
+
+/// Checks that the parts of three processes make one record; returns the longest of the regions'
+/// least write latencies.
+fn check(mode: &ModeRecord) -> Duration {
+    let kinds = mode.regions.iter().flat_map(|region| region.kinds.values());
+    // 100/s for 0.4 s in each of three regions.
+    assert_eq!(kinds.map(|kind| kind.due).sum::<u64>(), 120);
     assert_eq!(mode.history.as_ref().unwrap().len(), 120);
-    assert_eq!(record.calibration.links.len(), 9);
-    assert!(record.calibration.links.iter().all(|link| link.probes > 0));
     let load = mode.load.as_ref().unwrap();
     assert_eq!(load.pacing.count, 120);
     if cfg!(target_os = "linux") {
         assert!(load.cpu.as_ref().unwrap().replica_cores > 0.0);
     }
-    let slowest = mode.regions.iter().flat_map(|region| {
+    let least = mode.regions.iter().flat_map(|region| {
         let writes = &region.kinds[&OperationKind::Write];
         assert_eq!(writes.ok, writes.due, "{:?}", writes.errors);
         writes.latency.minimum_ns()
     });
-    Duration::from_nanos(slowest.max().unwrap())
+    Duration::from_nanos(least.max().unwrap())
 }
 
 #[test]
@@ -90,7 +107,7 @@ fn processes_delay_frames_as_threads_do() {
     };
     // A write from c, 10 ms from the leader in a, takes 20 ms and 10 more to b and back.
     let least = Duration::from_millis(30) - Duration::from_micros(50);
-    assert!(slowest(&order, Emulation::UserSpace) >= least);
+    assert!(check(&run_one(&order, Emulation::UserSpace)) >= least);
 }
 
 #[test]
@@ -98,41 +115,74 @@ fn where_the_network_delays_frames_processes_do_not() {
     let order = scenario(&["quorum:raft"]);
     // Loopback delays nothing: the quickest write of each region is far from the 20 ms and 30 ms
     // that the profile's links would take.
-    let slowest = slowest(&order, Emulation::Network);
-    assert!(slowest < Duration::from_millis(15), "{slowest:?}");
+    let least = check(&run_one(&order, Emulation::Network));
+    assert!(least < Duration::from_millis(15), "{least:?}");
+    // It delays nothing within a region either, so the processes do: 50 us each way.
+    let least = check(&run_one(&scenario(&["eventual:lww"]), Emulation::Network));
+    assert!(least >= Duration::from_micros(50), "{least:?}");
+}
+
+#[test]
+fn faults_reach_replicas_and_links_in_processes() {
+    let milliseconds = Duration::from_millis;
+    let slow_link = Fault {
+        at: Duration::ZERO,
+        lasts: milliseconds(60_000),
+        target: FaultTarget::Pair("a".to_owned(), "b".to_owned()),
+        kind: FaultKind::LinkDelay {
+            added: milliseconds(40),
+        },
+    };
+    let crash = Fault {
+        at: milliseconds(200),
+        lasts: milliseconds(300),
+        target: FaultTarget::Replica("c".to_owned()),
+        kind: FaultKind::Crash,
+    };
+    let calm = scenario(&["leader-follower:async,read=nearest"]);
+    let order = Scenario {
+        faults: vec![slow_link, crash],
+        durability: Durability::Wal,
+        durations: Durations {
+            measured: milliseconds(1500),
+            ..calm.durations
+        },
+        ..calm
+    };
+    let mode = run_one(&order, Emulation::UserSpace);
+    let [slow_link, crash] = mode.faults.as_slice() else {
+        panic!("{:?}", mode.faults);
+    };
+    // From b to the leader in a and back: 5 + 40 ms each way.
+    let least = milliseconds(90) - Duration::from_micros(50);
+    let from_b = history(&mode, OperationKind::Write).filter(|it| it.region == RegionIndex(1));
+    for write in from_b.filter(|write| write.sent_at > Some(slow_link.began_at)) {
+        let took = write.completed_at.unwrap().since(write.intended_at);
+        assert!(took >= least, "{took:?}");
+    }
+    // Reads are asked of the nearest replica: while that of c is dead, those of c fail.
+    let ended_at = crash.ended_at.expect("it ended");
+    assert!(ended_at.since(crash.began_at) >= milliseconds(250));
+    let in_c = |record: &&OperationRecord| record.region == RegionIndex(2);
+    let mut reads = history(&mode, OperationKind::Read).filter(in_c);
+    assert!(reads.any(|read| !read.outcome.is_ok()));
+    // Half a second later it serves again.
+    let later = ended_at + milliseconds(500);
+    let later: Vec<_> = history(&mode, OperationKind::Read)
+        .filter(in_c)
+        .filter(|read| read.intended_at > later)
+        .collect();
+    assert!(!later.is_empty() && later.iter().all(|read| read.outcome.is_ok()));
 }
 
 #[test]
 fn an_agent_that_dies_fails_the_mode_and_leaves_nothing() {
-    /// Starts a program that ends at once where c is.
-    struct OneDies(Quiet);
-    impl Launcher for OneDies {
-        fn launch(&mut self, region: RegionIndex, agent: Command) -> io::Result<Child> {
-            if region == RegionIndex(2) {
-                return Command::new("true").spawn();
-            }
-            self.0.launch(region, agent)
-        }
-        fn address(&self, region: RegionIndex) -> IpAddr {
-            self.0.address(region)
-        }
-        fn emulation(&self) -> Emulation {
-            self.0.emulation()
-        }
-    }
-    let Places::Processes(processes) = processes(Emulation::UserSpace) else {
-        unreachable!("they are");
-    };
-    let quiet = Quiet(Loopback {
-        emulation: Emulation::UserSpace,
-    });
-    let places = Places::Processes(Processes {
-        launcher: Box::new(OneDies(quiet)),
-        ..processes
-    });
     let directory = tempfile::tempdir().unwrap();
     let options = LocalOptions {
-        places,
+        places: Places::Processes(Arc::new(Here {
+            emulation: Emulation::UserSpace,
+            dies: Some(RegionIndex(2)),
+        })),
         ..options(directory.path())
     };
     let order = Scenario {
@@ -148,23 +198,19 @@ fn an_agent_that_dies_fails_the_mode_and_leaves_nothing() {
 }
 
 #[test]
-fn faults_that_would_not_reach_processes_are_refused() {
+fn faults_of_links_that_the_network_cannot_change_are_refused() {
     let order = Scenario {
         faults: vec![Fault {
             at: Duration::ZERO,
             lasts: Duration::from_secs(1),
             target: FaultTarget::Replica("a".to_owned()),
-            kind: FaultKind::Crash,
+            kind: FaultKind::Partition,
         }],
-        durations: Durations {
-            measured: Duration::from_secs(2),
-            ..scenario(&[]).durations
-        },
         ..scenario(&["eventual:lww"])
     };
     let directory = tempfile::tempdir().unwrap();
     let options = LocalOptions {
-        places: processes(Emulation::UserSpace),
+        places: processes(Emulation::Network),
         ..options(directory.path())
     };
     let refused = LocalBackend::new(options).run(&order, Seed(7));

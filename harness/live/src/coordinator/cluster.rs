@@ -15,6 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::mode_run::{ModeRun, Paths};
 use super::processes::AgentProcess;
 use crate::agent_process::ProcessSetup;
+use crate::faults::{Faults, FaultsSetup, SiteHand};
 use crate::launcher::Places;
 use crate::messages::{FromAgent, ToSite};
 use crate::receiving_end::Emulation;
@@ -25,11 +26,8 @@ pub(super) trait Place {
     /// Orders them.
     fn order(&mut self, order: &ToSite);
 
-    /// Has the faults of a plan happen to them.
-    fn start_faults(&mut self, plan: FaultPlan) -> io::Result<()>;
-
-    /// Tells who leads, for faults that hit the leader.
-    fn tell_leader(&self, leader: ReplicaId);
+    /// Returns what has them suffer faults, from any thread.
+    fn fault_hand(&self) -> SiteHand;
 }
 
 impl<R: Replica + Send + 'static> Place for Site<R> {
@@ -37,12 +35,8 @@ impl<R: Replica + Send + 'static> Place for Site<R> {
         self.obey(order.clone());
     }
 
-    fn start_faults(&mut self, plan: FaultPlan) -> io::Result<()> {
-        Site::start_faults(self, plan)
-    }
-
-    fn tell_leader(&self, leader: ReplicaId) {
-        Site::tell_leader(self, leader);
+    fn fault_hand(&self) -> SiteHand {
+        Site::fault_hand(self)
     }
 }
 
@@ -50,14 +44,17 @@ impl<R: Replica + Send + 'static> Place for Site<R> {
 pub(super) struct Cluster {
     pub(super) clock: Clock,
     pub(super) reports: UnboundedReceiver<FromAgent>,
+    /// Ended before what they break.
+    faults: Option<Faults>,
     places: Vec<Box<dyn Place>>,
+    reports_to: UnboundedSender<FromAgent>,
     _data: Option<DataDirectory>,
 }
 
 impl Cluster {
     /// Starts the agents of all regions.
     pub(super) fn start<M: Mode>(
-        run: &mut ModeRun<'_>,
+        run: &ModeRun<'_>,
         mode: &M,
         paths: &Paths,
     ) -> Result<Cluster, RunError> {
@@ -75,14 +72,16 @@ impl Cluster {
             clock: Clock::start(),
             regions: regions_in_use(run),
             log_directory: data.as_ref().map(|data| data.0.clone()),
-            reports,
+            reports: reports.clone(),
         };
         let clock = start.clock;
         let places = start_places(run, (mode, paths), start).map_err(|why| failed(&why))?;
         Ok(Cluster {
             clock,
             reports: reported,
+            faults: None,
             places,
+            reports_to: reports,
             _data: data,
         })
     }
@@ -97,24 +96,37 @@ impl Cluster {
         self.places.iter_mut().for_each(|place| place.order(&order));
     }
 
-    /// Has the faults of a plan happen.
+    /// Has the faults of a plan happen; `leader` leads.
     ///
     /// # Errors
     ///
     /// The system starts no more threads.
-    pub(super) fn start_faults(&mut self, plan: &FaultPlan) -> io::Result<()> {
+    pub(super) fn start_faults(
+        &mut self,
+        run: &ModeRun<'_>,
+        plan: FaultPlan,
+        leader: ReplicaId,
+    ) -> io::Result<()> {
         if plan.is_empty() {
             return Ok(());
         }
-        let mut places = self.places.iter_mut();
-        places.try_for_each(|place| place.start_faults(plan.clone()))
+        self.faults = Some(Faults::start(FaultsSetup {
+            plan,
+            topology: Arc::clone(run.topology),
+            clock: self.clock,
+            leader,
+            sites: self.places.iter().map(|place| place.fault_hand()).collect(),
+            network: run.options.places.network().cloned(),
+            reports: self.reports_to.clone(),
+        })?);
+        Ok(())
     }
 
     /// Tells who leads, for faults that hit the leader.
     pub(super) fn tell_leader(&self, leader: ReplicaId) {
-        self.places
-            .iter()
-            .for_each(|place| place.tell_leader(leader));
+        if let Some(faults) = &self.faults {
+            faults.tell_leader(leader);
+        }
     }
 }
 
@@ -136,11 +148,11 @@ fn regions_in_use(run: &ModeRun<'_>) -> Vec<RegionIndex> {
 }
 
 fn start_places<M: Mode>(
-    run: &mut ModeRun<'_>,
+    run: &ModeRun<'_>,
     (mode, paths): (&M, &Paths),
     start: Start,
 ) -> Result<Vec<Box<dyn Place>>, String> {
-    match &mut run.options.places {
+    match &run.options.places {
         Places::Threads => {
             let site = Site::start(&SiteSetup {
                 mode: mode.clone(),
@@ -158,7 +170,7 @@ fn start_places<M: Mode>(
             });
             Ok(vec![Box::new(site.map_err(|why| why.to_string())?)])
         }
-        Places::Processes(processes) => {
+        Places::Processes(launcher) => {
             let scenario = serde_json::to_string(&**run.scenario).map_err(|why| why.to_string())?;
             let mut places: Vec<Box<dyn Place>> = Vec::new();
             for &region in &start.regions {
@@ -168,12 +180,12 @@ fn start_places<M: Mode>(
                     seed: run.seed,
                     region,
                     clock: start.clock,
-                    emulation: processes.launcher.emulation(),
-                    address: processes.launcher.address(region),
+                    emulation: launcher.emulation(),
+                    address: launcher.address(region),
                     log_directory: start.log_directory.clone(),
                 };
                 let name = run.topology.region_name(region);
-                let agent = AgentProcess::start(processes, &setup, name, start.reports.clone());
+                let agent = AgentProcess::start(&**launcher, &setup, name, start.reports.clone());
                 let agent = agent.map_err(|why| {
                     format!("cannot start the process of the agent of {name}: {why}")
                 })?;

@@ -58,7 +58,7 @@ impl ModeRun<'_> {
     /// Runs the mode: bootstrap, calibration, warm-up, measurement, drain.
     pub(super) async fn run<M: Mode>(mut self, mode: M) -> Result<ModeOutcome, RunError> {
         let paths = paths(&mode, self.spec, self.scenario)?;
-        let mut cluster = Cluster::start(&mut self, &mode, &paths)?;
+        let mut cluster = Cluster::start(&self, &mode, &paths)?;
         let mut heard = Heard::nothing(self.topology);
         let interrupted = ModeOutcome {
             record: None,
@@ -257,9 +257,9 @@ impl ModeRun<'_> {
         window_start: Time,
     ) -> Result<(), RunError> {
         let plan = FaultPlan::new(&self.scenario.faults, self.topology, window_start)?;
-        cluster.tell_leader(heard.leader().unwrap_or(self.topology.leader));
+        let leader = heard.leader().unwrap_or(self.topology.leader);
         cluster
-            .start_faults(&plan)
+            .start_faults(self, plan, leader)
             .map_err(|why| self.failed(format!("cannot start the faults' thread: {why}")))
     }
 

@@ -5,19 +5,18 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use longhaul_experiment::ReplicaId;
-use longhaul_experiment::fault::FaultPlan;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::cluster::Place;
 use crate::agent_process::ProcessSetup;
-use crate::launcher::Processes;
+use crate::faults::SiteHand;
+use crate::launcher::Launcher;
 use crate::message_stream::{MessageReader, MessageWriter};
 use crate::messages::{FromAgent, ToSite};
 
@@ -31,7 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 pub(super) struct AgentProcess {
     child: Child,
     socket: UnixStream,
-    orders: MessageWriter,
+    /// Shared with the faults' thread.
+    orders: Arc<Mutex<MessageWriter>>,
     /// Set when the end of the connection is no news.
     is_ending: Arc<AtomicBool>,
     reading: Option<JoinHandle<()>>,
@@ -44,29 +44,28 @@ impl AgentProcess {
     ///
     /// The system's, and the launcher's.
     pub(super) fn start(
-        processes: &mut Processes,
+        launcher: &dyn Launcher,
         setup: &ProcessSetup,
         name: &str,
         reports: UnboundedSender<FromAgent>,
     ) -> io::Result<AgentProcess> {
         let (socket, theirs) = UnixStream::pair()?;
-        let mut agent = Command::new(&processes.program);
-        agent
-            .args(&processes.arguments)
+        let child = launcher
+            .command(setup.region)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             // An interrupt from the terminal is for the coordinator.
-            .process_group(0);
-        let child = processes.launcher.launch(setup.region, agent)?;
+            .process_group(0)
+            .spawn()?;
         let is_ending = Arc::new(AtomicBool::new(false));
         // From here on, dropping it ends the process.
         let mut process = AgentProcess {
             child,
-            orders: MessageWriter::new(socket.try_clone()?),
+            orders: Arc::new(Mutex::new(MessageWriter::new(socket.try_clone()?))),
             socket,
             is_ending: Arc::clone(&is_ending),
             reading: None,
         };
-        process.orders.send(setup)?;
+        writer(&process.orders).send(setup)?;
         let reader = MessageReader::new(process.socket.try_clone()?);
         let name = name.to_owned();
         let reading = thread::Builder::new()
@@ -117,17 +116,20 @@ fn read(
 impl Place for AgentProcess {
     fn order(&mut self, order: &ToSite) {
         // An agent that takes no orders has gone, as the reading thread tells.
-        let _ = self.orders.send(order);
+        let _ = writer(&self.orders).send(order);
     }
 
-    fn start_faults(&mut self, _plan: FaultPlan) -> io::Result<()> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "faults do not reach agents in processes of their own",
-        ))
+    fn fault_hand(&self) -> SiteHand {
+        let orders = Arc::clone(&self.orders);
+        Box::new(move |order| {
+            let _ = writer(&orders).send(&ToSite::Fault(*order));
+        })
     }
+}
 
-    fn tell_leader(&self, _leader: ReplicaId) {}
+/// Takes the writing end; a thread that panicked while it had it ends the run by its silence.
+fn writer(orders: &Mutex<MessageWriter>) -> MutexGuard<'_, MessageWriter> {
+    orders.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for AgentProcess {
