@@ -102,7 +102,7 @@ pub struct VerifyArguments {
     /// How many seeds each mode is tried with.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub seeds: u64,
-    /// The first seed.
+    /// The first seed; the others follow it. Other commands state their only seed as `--seed`.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub from: u64,
     /// Stop after this time, e.g. `60s`, of which each mode has an equal share; the seeds that were

@@ -19,7 +19,6 @@ pub(crate) fn compare_runs(arguments: &CompareArguments) -> Result<ExitCode, Com
     let options = Options {
         rules: rules?,
         despite_differences: arguments.despite_differences,
-        ..Options::default()
     };
     let mut sides: Vec<(String, Vec<Analysis>)> = Vec::new();
     for side in &arguments.sides {

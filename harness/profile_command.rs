@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use longhaul_experiment::profile::Source;
 use longhaul_experiment::profile::bundled;
 use longhaul_experiment::profile::derive::Derivation;
+use longhaul_experiment::profile::fit::JITTER_SOURCE;
 use longhaul_experiment::profile::generate::{Generated, Generation};
 use longhaul_experiment::profile::import::{ImportOptions, import_file};
 use longhaul_experiment::{Profile, Seed};
@@ -145,7 +146,8 @@ fn fit_table(generated: &Generated) -> Result<String, CommandError> {
         "{:<10} {:>6} {:>10} {:>10}   residuals {:>7} {:>8} {:>8} {:>8}",
         "matrix", "pairs", "intercept", "inflation", "p5", "p50", "p95", "RMS"
     )?;
-    for fit in &generated.fits {
+    let measured = generated.measured;
+    for fit in measured.fits.iter().chain([&measured.pooled]) {
         let residuals = fit.residuals;
         writeln!(
             text,
@@ -160,10 +162,10 @@ fn fit_table(generated: &Generated) -> Result<String, CommandError> {
             residuals.rms_ms
         )?;
     }
-    let jitter = generated.jitter;
+    let jitter = measured.jitter;
     writeln!(
         text,
-        "jitter, from {} links of aws-19: gamma, mean {:.4} of the delay, deviation {:.2} of the mean",
+        "jitter, from {} links of {JITTER_SOURCE}: gamma, mean {:.4} of the delay, deviation {:.2} of the mean",
         jitter.links, jitter.mean_share, jitter.variation
     )?;
     Ok(text)

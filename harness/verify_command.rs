@@ -1,13 +1,15 @@
 //! `longhaul verify`.
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use longhaul_analysis::checkers::Guarantee;
-use longhaul_experiment::Seed;
+use longhaul_experiment::{Seed, parallel};
 use longhaul_report::space_time::space_time;
+use longhaul_study::verify::shrink::RUNS_MAX;
 use longhaul_study::verify::{
     Caught, Counterexample, HuntOptions, HuntOutcome, Shipped, VerifyError, diagram,
     guarantee_named, hunt, shrink, trace_text,
@@ -20,9 +22,6 @@ use crate::output::{CommandError, note, print, read_file, write_file};
 
 /// How many seeds a mode is tried with at a time when modes share a stated time.
 const SLICE: u64 = 100;
-
-/// How many runs shrinking a case may take.
-const SHRINK_RUNS: u32 = 3_000;
 
 /// Hunts on each mode, or carries a counterexample out again.
 pub(crate) fn verify(arguments: &VerifyArguments) -> Result<ExitCode, CommandError> {
@@ -113,11 +112,7 @@ impl Hunt {
             ..self.options.clone()
         };
         let outcome = hunt(&Shipped, &options, goes_on)?;
-        self.total.seeds += outcome.seeds;
-        self.total.operations += outcome.operations;
-        self.total.faults += outcome.faults;
-        self.total.undecided.extend(outcome.undecided);
-        self.total.caught = outcome.caught;
+        self.total.add(outcome);
         self.took += started.elapsed();
         Ok(())
     }
@@ -161,13 +156,22 @@ fn orders(arguments: &VerifyArguments) -> Result<Vec<HuntOptions>, CommandError>
         })
     });
     let demanded: Vec<Guarantee> = demanded.collect::<Result<_, _>>()?;
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if arguments.seeds == 0 {
+        let why = "0 seeds would show nothing: state 1 or more";
+        return Err(CommandError::new("--seeds", why));
+    }
+    let threads = match arguments.threads {
+        None => parallel::processors(),
+        Some(stated) => NonZeroUsize::new(stated).ok_or_else(|| {
+            CommandError::new("--threads", "0 threads run nothing: state 1 or more")
+        })?,
+    };
     let order = |mode| HuntOptions {
         mode,
         first: Seed(arguments.from),
         seeds: arguments.seeds,
         demanded: demanded.clone(),
-        threads: arguments.threads.unwrap_or(processors),
+        threads,
     };
     Ok(modes.into_iter().map(order).collect())
 }
@@ -184,7 +188,7 @@ fn write_down(
         print(&format!("  {finding}\n"))?;
     }
     note("shrinking the case\n");
-    let small = shrink(&Shipped, caught, &options.demanded, SHRINK_RUNS);
+    let small = shrink(&Shipped, caught, &options.demanded, RUNS_MAX);
     let name: String = options
         .mode
         .to_string()

@@ -8,7 +8,9 @@
 //! `cargo run --release -p longhaul-analysis --example gate [TRIALS]`
 
 use longhaul_analysis::Percentile;
-use longhaul_analysis::comparison::{Cell, FailIf, Figure, Level, Metric, Outcome, Samples, gate};
+use longhaul_analysis::comparison::{
+    Cell, FailIf, Figure, Level, Metric, Outcome, Pair, Samples, gate,
+};
 use longhaul_experiment::random::Generator;
 use longhaul_experiment::{Seed, Stream};
 use rand_chacha::rand_core::Rng;
@@ -34,7 +36,11 @@ fn main() {
         for change in [0.0, 0.10, 0.25] {
             let fired = (0..trials).filter(|&trial| {
                 let samples = comparison(trial, operations, change);
-                gate::judge(&samples, Level::Runs, &[rule])[0].outcome == Outcome::Fires
+                let pair = Pair {
+                    samples: &samples,
+                    level: Level::Runs,
+                };
+                gate::judge(&[pair], &[rule])[0][0].outcome == Outcome::Fires
             });
             println!(
                 "{operations:<11} {:>10.0}%  {:>5}  {trials}",

@@ -16,14 +16,14 @@ pub mod figures;
 pub mod gate;
 pub mod rule;
 
-use std::fmt;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 pub use change::{Change, Interval};
 pub use differences::{Difference, differences};
-pub use figures::{Cell, Figure, Samples};
-pub use gate::{Gate, Outcome};
+pub use figures::{Cell, Figure, NotJudged, Samples};
+pub use gate::{Gate, Outcome, Pair};
 pub use rule::{FailIf, Metric, RuleError};
 
 use crate::Analysis;
@@ -46,9 +46,6 @@ pub struct Side<'a> {
 /// What to compare.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Compares this mode of the first side with that mode of every other side; `None` compares
-    /// each mode that both have with itself.
-    pub modes: Option<(String, String)>,
     /// Limits on the change.
     pub rules: Vec<FailIf>,
     /// Compares runs that differ in ways that matter, and says so, instead of refusing.
@@ -101,8 +98,8 @@ pub struct CellChange {
     pub cell: Cell,
     /// Its change; null when it was not compared.
     pub change: Option<Change>,
-    /// Why it was not compared.
-    pub not_compared: Option<String>,
+    /// Why it was not compared; null when it was.
+    pub not_compared: Option<NotJudged>,
     /// The probability of such a change by chance, corrected by Holm's method for all figures of
     /// the comparison; null when there is no interval.
     pub corrected_probability: Option<f64>,
@@ -119,16 +116,33 @@ impl CellChange {
 impl Comparison {
     /// Says whether any gate fired.
     pub fn fires(&self) -> bool {
-        let mut gates = self.others.iter().flat_map(|other| &other.gates);
-        gates.any(|gate| gate.outcome == Outcome::Fires)
+        self.any_gate(Outcome::Fires)
     }
-}
 
-impl Comparison {
-    /// Says whether some limit could not be judged on any figure.
+    /// Says whether some limit could not be judged on some figure.
     pub fn leaves_a_limit_unjudged(&self) -> bool {
+        self.any_gate(Outcome::CannotTell)
+    }
+
+    fn any_gate(&self, outcome: Outcome) -> bool {
         let mut gates = self.others.iter().flat_map(|other| &other.gates);
-        gates.any(|gate| gate.outcome == Outcome::CannotTell)
+        gates.any(|gate| gate.outcome == outcome)
+    }
+
+    /// Corrects the probabilities of all changes by Holm's method.
+    fn correct(&mut self) {
+        let changes = self.others.iter_mut().flat_map(|other| &mut other.changes);
+        let mut tested: Vec<(f64, &mut Option<f64>)> = changes
+            .filter_map(|cell| {
+                let probability = cell.change.as_ref()?.probability?;
+                Some((probability, &mut cell.corrected_probability))
+            })
+            .collect();
+        self.tested = tested.len();
+        let raw: Vec<f64> = tested.iter().map(|(probability, _)| *probability).collect();
+        for ((_, corrected), holm) in tested.iter_mut().zip(gate::holm(&raw)) {
+            **corrected = Some(holm);
+        }
     }
 }
 
@@ -150,9 +164,12 @@ pub enum CompareError {
         /// In what they differ.
         reasons: Vec<Difference>,
     },
-    /// No mode stands on both sides.
-    #[error("{base} and {other} have no mode in common; name the two modes to compare")]
-    NoModes {
+    /// Nothing stands on both sides.
+    #[error(
+        "{base} and {other} have no mode with clients of the same region in common; run a mode of \
+         the one in the other too"
+    )]
+    NothingInCommon {
         /// The first side's name.
         base: String,
         /// The other's.
@@ -170,7 +187,7 @@ fn joined(reasons: &[Difference]) -> String {
 /// # Errors
 ///
 /// Refuses fewer than two sides, sides without a run, runs that differ in ways that matter (unless
-/// told to compare despite it), and sides without a common mode.
+/// told to compare despite it), and sides without a common mode and client region.
 pub fn compare(sides: &[Side<'_>], options: &Options) -> Result<Comparison, CompareError> {
     let (base, others) = match sides {
         [base, others @ ..] if !others.is_empty() => (base, others),
@@ -179,25 +196,37 @@ pub fn compare(sides: &[Side<'_>], options: &Options) -> Result<Comparison, Comp
     if sides.iter().any(|side| side.records.is_empty()) {
         return Err(CompareError::TooFewSides);
     }
+    let mut pairs = Vec::new();
+    for other in others {
+        pairs.push(pair(base, other, options)?);
+    }
+    let judged: Vec<Pair<'_>> = pairs
+        .iter()
+        .map(|(side, samples)| Pair {
+            samples,
+            level: side.level,
+        })
+        .collect();
+    let gates = gate::judge(&judged, &options.rules);
+    let others = pairs.into_iter().zip(gates);
+    let others = others.map(|((side, _), gates)| SideComparison { gates, ..side });
     let mut comparison = Comparison {
         base: base.name.clone(),
         warnings: Vec::new(),
-        others: Vec::new(),
+        others: others.collect(),
         tested: 0,
     };
-    for other in others {
-        comparison.others.push(compare_pair(base, other, options)?);
-    }
     comparison.correct();
     comparison.warnings = warnings(sides, &comparison);
     Ok(comparison)
 }
 
-fn compare_pair(
+/// Compares one side with the first, but for its gates, and returns the figures too.
+fn pair(
     base: &Side<'_>,
     other: &Side<'_>,
     options: &Options,
-) -> Result<SideComparison, CompareError> {
+) -> Result<(SideComparison, Vec<Samples>), CompareError> {
     let differences = differences::between(base, other);
     let reasons: Vec<Difference> = differences
         .iter()
@@ -211,21 +240,30 @@ fn compare_pair(
             reasons,
         });
     }
-    let samples = figures::samples(base, other, options);
+    let level = level(base, other);
+    let compared = |side: &Side<'_>| match level {
+        Level::Runs => side.records.len(),
+        Level::SingleRuns => 1,
+    };
+    let samples = figures::samples(
+        &base.records[..compared(base)],
+        &other.records[..compared(other)],
+        &options.rules,
+    );
     if samples.is_empty() {
-        return Err(CompareError::NoModes {
+        return Err(CompareError::NothingInCommon {
             base: base.name.clone(),
             other: other.name.clone(),
         });
     }
-    let level = level(base, other);
-    Ok(SideComparison {
+    let side = SideComparison {
         name: other.name.clone(),
         level,
         differences,
         changes: samples.iter().map(|one| cell_change(one, level)).collect(),
-        gates: gate::judge(&samples, level, &options.rules),
-    })
+        gates: Vec::new(),
+    };
+    Ok((side, samples))
 }
 
 fn level(base: &Side<'_>, other: &Side<'_>) -> Level {
@@ -233,16 +271,6 @@ fn level(base: &Side<'_>, other: &Side<'_>) -> Level {
         Level::Runs
     } else {
         Level::SingleRuns
-    }
-}
-
-/// The runs of a side that are compared: all when they are enough for inference between runs,
-/// else the first.
-fn compared_runs<'a, 'b>(side: &'b Side<'a>) -> &'b [&'a Analysis] {
-    if side.records.len() >= REPEATS_MIN {
-        &side.records
-    } else {
-        &side.records[..1]
     }
 }
 
@@ -263,42 +291,29 @@ fn cell_change(samples: &Samples, level: Level) -> CellChange {
     }
 }
 
-impl Comparison {
-    /// Corrects the probabilities of all changes by Holm's method.
-    fn correct(&mut self) {
-        let changes = self.others.iter_mut().flat_map(|other| &mut other.changes);
-        let mut tested: Vec<(f64, &mut Option<f64>)> = changes
-            .filter_map(|cell| {
-                let probability = cell.change.as_ref()?.probability?;
-                Some((probability, &mut cell.corrected_probability))
-            })
-            .collect();
-        self.tested = tested.len();
-        let raw: Vec<f64> = tested.iter().map(|(probability, _)| *probability).collect();
-        for ((_, corrected), holm) in tested.iter_mut().zip(gate::holm(&raw)) {
-            **corrected = Some(holm);
-        }
-    }
-}
-
 fn warnings(sides: &[Side<'_>], comparison: &Comparison) -> Vec<String> {
     let mut warnings = Vec::new();
-    let single = |other: &&SideComparison| other.level == Level::SingleRuns;
-    if comparison.others.iter().any(|other| single(&other)) {
+    let mut levels = comparison.others.iter().map(|other| other.level);
+    if levels.any(|level| level == Level::SingleRuns) {
         warnings.push(format!(
             "a comparison of single runs: what differs from run to run is not in its intervals and \
              no gate is decided; repeat each side {REPEATS_MIN} times or more"
         ));
     }
-    for side in sides {
-        let count = side.records.len();
-        if (2..REPEATS_MIN).contains(&count) {
+    for (other, side) in comparison.others.iter().zip(&sides[1..]) {
+        let (before, after) = (sides[0].records.len(), side.records.len());
+        if other.level == Level::SingleRuns && before.max(after) > 1 {
             warnings.push(format!(
-                "{} has {count} repeats and only the first is compared; repeat it {REPEATS_MIN} \
-                 times or more",
-                side.name
+                "{} has {before} runs and {} has {after}, so only the first of each is compared; \
+                 give {REPEATS_MIN} runs or more of both",
+                comparison.base, other.name
             ));
         }
+        warnings.extend(alone(&sides[0], side));
+        warnings.extend(alone(side, &sides[0]));
+    }
+    for side in sides {
+        let count = side.records.len();
         let unpublishable = side.records.iter();
         let unpublishable = unpublishable.filter(|run| !run.summary.publishable).count();
         if unpublishable > 0 {
@@ -327,6 +342,24 @@ fn warnings(sides: &[Side<'_>], comparison: &Comparison) -> Vec<String> {
     warnings
 }
 
+/// Says which modes ran on one side and not on the other.
+fn alone(side: &Side<'_>, other: &Side<'_>) -> Option<String> {
+    let modes = |side: &Side<'_>| {
+        let modes = side.records.iter().flat_map(|run| &run.summary.modes);
+        modes.map(|mode| mode.mode.clone()).collect::<BTreeSet<_>>()
+    };
+    let others = modes(other);
+    let alone: Vec<String> = modes(side).difference(&others).cloned().collect();
+    (!alone.is_empty()).then(|| {
+        format!(
+            "{} ran in {} and not in {}: compared with nothing, and under no limit",
+            alone.join(", "),
+            side.name,
+            other.name
+        )
+    })
+}
+
 /// Repeats of one seed draw the same arrivals and jitter: their spread is too small.
 fn shared_seeds(side: &Side<'_>) -> Option<String> {
     let mut seeds: Vec<u64> = side.records.iter().map(|run| run.summary.seed).collect();
@@ -337,15 +370,6 @@ fn shared_seeds(side: &Side<'_>) -> Option<String> {
          give each repeat a seed of its own",
         side.name
     ))
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Level::Runs => "repeated runs",
-            Level::SingleRuns => "single runs",
-        })
-    }
 }
 
 #[cfg(test)]

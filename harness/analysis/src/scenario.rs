@@ -1,10 +1,16 @@
 //! The run's order in a summary: names and plain units instead of indexes.
 
+mod link;
+mod service;
+
 use longhaul_experiment::scenario::Durability;
 use longhaul_experiment::workload::{Arrivals, KeyDistribution, Workload};
 use longhaul_experiment::{Fault, RegionIndex, Scenario};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use link::LinkSummary;
+pub use service::ServiceSummary;
 
 /// Everything that defined a run but its seed and its machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +23,10 @@ pub struct ScenarioSummary {
     pub profile_source: String,
     /// The date of that measurement.
     pub profile_date: String,
+    /// The links as they were in this run, whatever the profile of that name says; empty in
+    /// summaries of before they were stated.
+    #[serde(default)]
+    pub links: Vec<LinkSummary>,
     /// The replicas' regions.
     pub replicas: Vec<String>,
     /// The region of the replica that should lead.
@@ -31,6 +41,9 @@ pub struct ScenarioSummary {
     pub faults: Vec<String>,
     /// What replicas kept: `memory` or `wal`.
     pub durability: String,
+    /// What replicas' work cost in virtual time; empty where it took none, and on real processors.
+    #[serde(default)]
+    pub service: Vec<ServiceSummary>,
     /// Seconds of load before the measured window.
     pub warmup_s: f64,
     /// Seconds of the measured window that was asked for.
@@ -87,6 +100,7 @@ impl ScenarioSummary {
             profile: topology.profile.name.clone(),
             profile_source: topology.profile.source.title.clone(),
             profile_date: topology.profile.source.date.clone(),
+            links: LinkSummary::all(&topology.profile),
             replicas: names(&topology.replicas),
             leader: topology
                 .region_name(topology.region_of(topology.leader))
@@ -100,6 +114,10 @@ impl ScenarioSummary {
                 Durability::Wal => "wal",
             }
             .to_owned(),
+            service: scenario
+                .service
+                .as_ref()
+                .map_or_else(Vec::new, ServiceSummary::all),
             warmup_s: scenario.durations.warmup.as_secs_f64(),
             measured_s: scenario.durations.measured.as_secs_f64(),
             drain_s: scenario.durations.drain.as_secs_f64(),

@@ -124,6 +124,14 @@ pub struct OperationSummary {
     pub p99_minus_floor_ms: Option<f64>,
 }
 
+impl RegionSummary {
+    /// Returns all `write` operations and all `read` operations, as far as there were any.
+    pub fn operations(&self) -> impl Iterator<Item = (&'static str, &OperationSummary)> {
+        let writes = self.writes.iter().map(|writes| ("write", writes));
+        writes.chain(self.reads.iter().map(|reads| ("read", reads)))
+    }
+}
+
 impl Summary {
     /// Returns the JSON Schema of a summary.
     pub fn schema() -> schemars::Schema {

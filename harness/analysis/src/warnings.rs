@@ -139,10 +139,8 @@ fn unsettled(record: &RunRecord, summary: &ModeSummary) -> Option<Doubt> {
     let figures = record.modes.len() * operations(summary).count();
     let mut moved: Vec<(&str, &str, Drift)> = Vec::new();
     for region in &summary.regions {
-        let kinds = [("writes", &region.writes), ("reads", &region.reads)];
-        for (kind, operations) in kinds {
-            let drift = operations.as_ref().and_then(|one| one.drift);
-            let drift = drift.filter(|drift| drift.is_unsettled(figures));
+        for (kind, operations) in region.operations() {
+            let drift = operations.drift.filter(|drift| drift.is_unsettled(figures));
             moved.extend(drift.map(|drift| (kind, region.region.as_str(), drift)));
         }
     }
@@ -152,7 +150,7 @@ fn unsettled(record: &RunRecord, summary: &ModeSummary) -> Option<Doubt> {
         .max_by(|a, b| size(&a.2).total_cmp(&size(&b.2)))?;
     Some(Doubt::new(
         format!(
-            "has not settled: the median of {kind} from {region} changed by {:+.1}% over the \
+            "has not settled: the median of {kind}s from {region} changed by {:+.1}% over the \
              window, and its last third lies {:+.1}% from its first{}",
             100.0 * drift.trend,
             100.0 * drift.last_third,
@@ -313,9 +311,8 @@ fn too_few(summary: &Summary) -> Option<Doubt> {
 }
 
 fn operations(mode: &ModeSummary) -> impl Iterator<Item = &OperationSummary> {
-    mode.regions
-        .iter()
-        .flat_map(|region| region.writes.iter().chain(&region.reads))
+    let operations = mode.regions.iter().flat_map(|region| region.operations());
+    operations.map(|(_, operations)| operations)
 }
 
 #[cfg(test)]

@@ -6,6 +6,10 @@ use crate::random::Seed;
 use crate::record::RunRecord;
 use crate::scenario::Scenario;
 
+/// Bytes that a frame adds to its message where frames are written or counted: its length in 4
+/// bytes, and its logical instant of sending in 8.
+pub const FRAME_HEADER_BYTES: usize = 12;
+
 /// Runs scenarios.
 pub trait Backend {
     /// Runs a scenario's modes one after the other.

@@ -1,8 +1,7 @@
 //! Faults as data: what breaks, when, for how long.
 //!
 //! A scenario lists [`Fault`]s. [`plan`] compiles them into commands on replicas, links and
-//! connections, which `sim` and `live` carry out alike; [`support`] refuses what a backend cannot
-//! do. In a scenario file a fault is a table:
+//! connections, which `sim` and `live` carry out alike. In a scenario file a fault is a table:
 //!
 //! ```
 //! use longhaul_experiment::scenario::ScenarioFile;
@@ -70,13 +69,11 @@ mod active;
 mod check;
 pub mod plan;
 mod shift;
-pub mod support;
 
 pub use check::FaultError;
 pub(crate) use check::problem;
 pub use plan::{FaultAction, FaultCommand, FaultEdge, FaultPlan, FaultStep};
 pub use shift::ClockShift;
-pub use support::FaultSupport;
 
 /// One fault of a scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -204,6 +201,17 @@ impl FaultKind {
     }
 }
 
+impl FaultTarget {
+    /// Says whether it names a replica, and so stands for the links around that replica's region
+    /// where a fault is done to links.
+    pub const fn names_replica(&self) -> bool {
+        match self {
+            FaultTarget::Leader | FaultTarget::Replica(_) => true,
+            FaultTarget::Link(..) | FaultTarget::Pair(..) | FaultTarget::Regions(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for FaultTarget {
     /// Writes the target as part of a sentence, e.g. `the replica in eu-west-1`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,9 +255,8 @@ impl fmt::Display for Fault {
             _ => "on",
         };
         // For a fault of links a replica stands for those around its region.
-        let names_replica = matches!(target, FaultTarget::Leader | FaultTarget::Replica(_));
         let is_of_links = !kind.is_of_replica() && *kind != FaultKind::ConnectionReset;
-        let around = if names_replica && is_of_links {
+        let around = if target.names_replica() && is_of_links {
             "the links around "
         } else {
             ""

@@ -2,6 +2,7 @@
 
 mod encoder;
 mod sparse;
+mod v2;
 
 use std::time::Duration;
 

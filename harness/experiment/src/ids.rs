@@ -13,6 +13,11 @@ impl RegionIndex {
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
+
+    /// Returns the region with another as a pair that has no direction: the lower first.
+    pub fn paired_with(self, other: RegionIndex) -> (RegionIndex, RegionIndex) {
+        (self.min(other), self.max(other))
+    }
 }
 
 /// A replica: its index in the topology's list of replicas.
@@ -89,4 +94,11 @@ pub struct LinkId {
     pub from: RegionIndex,
     /// Where frames leave.
     pub to: RegionIndex,
+}
+
+impl LinkId {
+    /// Returns the regions at its ends, the lower first: the same as of the link back.
+    pub fn ends(self) -> (RegionIndex, RegionIndex) {
+        self.from.paired_with(self.to)
+    }
 }

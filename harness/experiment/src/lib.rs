@@ -9,7 +9,8 @@
 //! 4. [`mode`], [`path`]: which protocol, and the message pattern of one of its operations;
 //! 5. [`workload`], [`fault`], [`scenario`]: the load, what breaks, and the whole order;
 //! 6. [`histogram`], [`history`], [`record`]: what a run leaves behind;
-//! 7. [`backend`]: where scenarios run.
+//! 7. [`backend`]: where scenarios run;
+//! 8. [`mod@parallel`]: many pieces of work at once.
 
 pub mod backend;
 pub mod fault;
@@ -18,6 +19,7 @@ pub mod history;
 pub mod ids;
 pub mod mode;
 pub mod operation;
+pub mod parallel;
 pub mod path;
 pub mod profile;
 pub mod random;

@@ -177,6 +177,17 @@ pub enum OperationResult {
 }
 
 impl OperationResult {
+    /// Returns the kind of operation that it answers.
+    pub const fn kind(&self) -> OperationKind {
+        match self {
+            OperationResult::Read { .. } => OperationKind::Read,
+            OperationResult::Written { .. } => OperationKind::Write,
+            OperationResult::Swapped { .. } => OperationKind::CompareAndSet,
+            OperationResult::Added { .. } => OperationKind::Add,
+            OperationResult::Taken { .. } => OperationKind::TakeIfEnough,
+        }
+    }
+
     /// Returns the key's version after the operation.
     pub const fn version(&self) -> Version {
         match self {

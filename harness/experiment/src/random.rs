@@ -40,6 +40,8 @@ pub enum Stream {
     ModeOrder = 9,
     /// Generated profiles, index = city or pair of cities.
     Generation = 16,
+    /// Random cases for testing by simulation, index = part of the case.
+    Cases = 17,
 }
 
 impl Seed {

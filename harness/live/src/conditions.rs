@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use longhaul_experiment::{LinkId, RegionIndex, Time, Topology};
 use tokio::sync::watch;
@@ -16,6 +17,8 @@ pub(crate) struct LinkCondition {
     pub(crate) from: Time,
     /// What faults have made of it. While it is cut, frames wait at its entrance.
     pub(crate) fault: LinkFault,
+    /// What is added to the one-way delay of the link back: retransmissions wait for it, too.
+    pub(crate) added_back: Duration,
 }
 
 /// A link's conditions in the order of their beginnings, at most one per command of a fault.
@@ -53,14 +56,34 @@ impl LinkConditions {
 
     /// Changes a link's condition from an instant on, which is not before that of the last change.
     pub(crate) fn change(&self, link: LinkId, from: Time, fault: LinkFault) {
-        self.0.links[&link]
-            .send_modify(|conditions| conditions.push(LinkCondition { from, fault }));
+        let before = self.latest(link).fault;
+        self.edit(link, from, |condition| condition.fault = fault);
+        if fault.added != before.added {
+            let back = LinkId {
+                from: link.to,
+                to: link.from,
+            };
+            self.edit(back, from, |condition| condition.added_back = fault.added);
+        }
+    }
+
+    fn edit(&self, link: LinkId, from: Time, edit: impl FnOnce(&mut LinkCondition)) {
+        let mut next = LinkCondition {
+            from,
+            ..self.latest(link)
+        };
+        edit(&mut next);
+        self.0.links[&link].send_modify(|conditions| conditions.push(next));
+    }
+
+    fn latest(&self, link: LinkId) -> LinkCondition {
+        let latest = self.0.links[&link].borrow().last().copied();
+        latest.unwrap_or_default()
     }
 
     /// Says whether a link is cut now.
     pub(crate) fn is_cut(&self, link: LinkId) -> bool {
-        let conditions = self.0.links[&link].borrow();
-        conditions.last().is_some_and(|last| last.fault.is_cut)
+        self.latest(link).fault.is_cut
     }
 
     /// Ends the connections between two regions until they are restored; `false` when they had
@@ -77,7 +100,7 @@ impl LinkConditions {
     /// Says whether a connection between two regions can come up now.
     pub(crate) fn are_connectable(&self, a: RegionIndex, b: RegionIndex) -> bool {
         let is_cut = |from, to| self.is_cut(LinkId { from, to });
-        !is_cut(a, b) && !is_cut(b, a) && !self.ended().contains(&(a.min(b), a.max(b)))
+        !is_cut(a, b) && !is_cut(b, a) && !self.ended().contains(&a.paired_with(b))
     }
 
     fn ended(&self) -> MutexGuard<'_, BTreeSet<(RegionIndex, RegionIndex)>> {
@@ -110,5 +133,34 @@ mod tests {
         assert!(!conditions.are_connectable(a, b));
         conditions.restore_connections((a, b));
         assert!(conditions.are_connectable(a, b));
+    }
+
+    #[test]
+    fn conditions_are_kept_in_order_and_a_delay_is_known_on_the_way_back() {
+        let profile = bundled::bundled("aws-5").expect("it is bundled");
+        let conditions = LinkConditions::new(&Topology::everywhere(profile));
+        let (a, b) = (RegionIndex(0), RegionIndex(1));
+        let (link, back) = (LinkId { from: a, to: b }, LinkId { from: b, to: a });
+        let added = Duration::from_millis(5);
+        let slow = LinkFault {
+            added,
+            ..LinkFault::default()
+        };
+        let lossy = LinkFault { loss: 0.5, ..slow };
+        conditions.change(link, Time(1), slow);
+        conditions.change(link, Time(2), lossy);
+        let condition = |from, fault, added_back| LinkCondition {
+            from,
+            fault,
+            added_back,
+        };
+        let (none, zero) = (LinkFault::default(), Duration::ZERO);
+        let seen = |link| conditions.follow(link).borrow().clone();
+        let expected = [
+            condition(Time(1), slow, zero),
+            condition(Time(2), lossy, zero),
+        ];
+        assert_eq!(seen(link), expected);
+        assert_eq!(seen(back), [condition(Time(1), none, added)]);
     }
 }

@@ -25,7 +25,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::launcher::Launcher;
 use crate::messages::{FaultReport, FromAgent};
 use crate::site::WAKE_UP;
-use order::{FaultOrder, LinkFault, Pair, pair, replica_fault};
+use order::{FaultOrder, LinkFault, Pair, replica_fault};
 
 /// The SCHED_FIFO priority of the faults' thread, that of clients: replicas that are busy must not
 /// make faults late.
@@ -193,14 +193,14 @@ impl Conductor {
             FaultAction::CutLink(link) => {
                 self.change_link(link, now, |fault| fault.is_cut = true);
                 self.cut.insert(link, now);
-                let timeout = silence_timeout(self.round_trip(pair(link)));
+                let timeout = silence_timeout(self.round_trip(link.ends()));
                 let cue = Cue::Silence { link, cut_at: now };
                 self.line.push_unordered(now + timeout, cue);
             }
             FaultAction::HealLink(link) => {
                 self.change_link(link, now, |fault| fault.is_cut = false);
                 self.cut.remove(&link);
-                self.hear(pair(link), now);
+                self.hear(link.ends(), now);
             }
             FaultAction::LinkDelay { link, added } => {
                 self.change_link(link, now, |fault| fault.added = added);
@@ -239,8 +239,8 @@ impl Conductor {
 
     /// Ends the connections over a link that has been cut for the time-out.
     fn silence(&mut self, link: LinkId, cut_at: Time) {
-        if self.cut.get(&link) == Some(&cut_at) && self.silenced.insert(pair(link)) {
-            self.order(&FaultOrder::EndConnections(pair(link)));
+        if self.cut.get(&link) == Some(&cut_at) && self.silenced.insert(link.ends()) {
+            self.order(&FaultOrder::EndConnections(link.ends()));
         }
     }
 

@@ -20,7 +20,6 @@ use tokio::sync::oneshot;
 
 use crate::conditions::{Followed, LinkCondition, LinkConditions};
 use crate::delivery::{Delayed, Delivery, Mailboxes, PreciseLine};
-use crate::faults::order::LinkFault;
 use crate::links::Links;
 use crate::messages::ProbeSample;
 use crate::transport::{Inbound, Outbound, Received};
@@ -122,6 +121,11 @@ pub(crate) struct ReceivingEnd<R: Replica + 'static> {
     /// Frames that wait for the link to heal, with their bytes: at most what is sent until the
     /// connection ends for want of a word.
     at_entrance: VecDeque<(usize, Delivery<R>)>,
+    /// What is delivered when the other end has closed the connection, or gave it up; `None`: it
+    /// is on its way.
+    end: Option<Delivery<R>>,
+    /// Whether the news of the end waits behind the frames at the entrance.
+    end_is_at_entrance: bool,
     /// Frames of this connection that the precise thread holds.
     held: Arc<AtomicU32>,
     /// What is handed to the precise thread with the next [`ReceivingEnd::flush`].
@@ -139,6 +143,8 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
             conditions_met: 0,
             condition: LinkCondition::default(),
             at_entrance: VecDeque::new(),
+            end: None,
+            end_is_at_entrance: false,
             held: Arc::default(),
             batch: Vec::new(),
             gate,
@@ -150,6 +156,7 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
         match self.verdict(sent_at, bytes) {
             Verdict::Deliver(due) => self.deliver_at(due, delivery),
             Verdict::Held => self.at_entrance.push_back((bytes, delivery)),
+            Verdict::GivenUp(_) => {}
         }
     }
 
@@ -183,10 +190,20 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
     }
 
     /// Lets the news through that the other end closed the connection, after all that it sent:
-    /// one one-way delay from now.
-    fn admit_end(&mut self, delivery: Delivery<R>) {
-        self.admit(self.gate.clock.now(), 0, delivery);
+    /// one one-way delay from an instant.
+    fn admit_end(&mut self, at: Time) {
+        match self.verdict(at, 0) {
+            Verdict::Deliver(due) => self.deliver_end_at(due),
+            Verdict::Held => self.end_is_at_entrance = true,
+            Verdict::GivenUp(_) => {}
+        }
         self.flush();
+    }
+
+    fn deliver_end_at(&mut self, due: Time) {
+        if let Some(end) = self.end.take() {
+            self.deliver_at(due, end);
+        }
     }
 
     fn verdict(&mut self, sent_at: Time, bytes: usize) -> Verdict {
@@ -194,7 +211,17 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
         if !self.gate.delays(self.link, sent_at) {
             return Verdict::Deliver(sent_at);
         }
-        self.core.send(sent_at, bytes)
+        self.send(sent_at, bytes)
+    }
+
+    /// Sends over the link core. A connection that its sender gives up ends here, too: what is
+    /// told then has it closed.
+    fn send(&mut self, sent_at: Time, bytes: usize) -> Verdict {
+        let verdict = self.core.send(sent_at, bytes);
+        if let Verdict::GivenUp(at) = verdict {
+            self.deliver_end_at(at);
+        }
+        verdict
     }
 
     /// Makes the link what it is for frames sent at an instant.
@@ -211,25 +238,27 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
 
     fn meet(&mut self, next: LinkCondition) {
         let before = std::mem::replace(&mut self.condition, next);
-        let (next_fault, before_fault) = (next.fault, before.fault);
-        let delay_and_loss = |fault: LinkFault| (fault.added, fault.loss);
-        if delay_and_loss(next_fault) != delay_and_loss(before_fault) {
+        let (fault, fault_before) = (next.fault, before.fault);
+        let burden = |of: LinkCondition| (of.fault.added, of.added_back, of.fault.loss);
+        if burden(next) != burden(before) {
             let links = &self.gate.links;
-            let faulted = faulted_link(links.link(self.link), next_fault.added, next_fault.loss);
-            let round_trip = links.round_trip(self.link.from, self.link.to) + next_fault.added;
-            let mut core = self.core.clone();
-            core.set_link(&faulted);
-            self.core = core.with_round_trip(round_trip);
+            let faulted = faulted_link(links.link(self.link), fault.added, fault.loss);
+            let round_trip = links.round_trip(self.link.from, self.link.to);
+            self.core
+                .set_link(&faulted, round_trip + fault.added + next.added_back);
         }
-        if next_fault.is_cut && !before_fault.is_cut {
+        if fault.is_cut && !fault_before.is_cut {
             self.core.partition(next.from, Time::MAX);
         }
-        if before_fault.is_cut && !next_fault.is_cut {
+        if fault_before.is_cut && !fault.is_cut {
             self.core.heal();
             for (bytes, delivery) in std::mem::take(&mut self.at_entrance) {
-                if let Verdict::Deliver(due) = self.core.send(next.from, bytes) {
+                if let Verdict::Deliver(due) = self.send(next.from, bytes) {
                     self.deliver_at(due, delivery);
                 }
+            }
+            if std::mem::take(&mut self.end_is_at_entrance) {
+                self.admit_end(next.from);
             }
         }
     }
@@ -290,8 +319,9 @@ impl<R: Replica + 'static> Reading<R> {
             ended,
         } = self;
         let reading = async {
+            receiving.end = Some(ended);
             read_frames(&mut inbound, &mut receiving, admit).await;
-            receiving.admit_end(ended);
+            receiving.admit_end(receiving.gate.clock.now());
             loop {
                 receiving.follow_conditions().await;
             }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use longhaul_experiment::{
     Contact, OperationKind, Path, RegionIndex, ReplicaId, Scenario, Seed, Topology,
 };
-use longhaul_protocol::{Member, Mode, Replica};
+use longhaul_protocol::{Member, Mode, Replica, Retention};
 use longhaul_wan::clock::Clock;
 use longhaul_wan::delay_line::{DelayLine, Options, ReleaseKind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -179,6 +179,7 @@ impl<R: Replica + Send + 'static> Site<R> {
                 incarnation: 0,
                 topology: Arc::clone(&setup.topology),
                 seed: setup.seed,
+                retention: Retention::FULL,
             },
             gate: self.gate.clone(),
             address: setup.address,

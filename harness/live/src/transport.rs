@@ -5,6 +5,5 @@ mod frame;
 
 pub use connection::{Inbound, Outbound, accept, dial, listen};
 pub use frame::{
-    FRAME_BYTES_MAX, FrameError, FrameReader, FrameWriter, HEADER_BYTES, MESSAGE_BYTES_MAX,
-    Received,
+    FRAME_BYTES_MAX, FrameError, FrameReader, FrameWriter, MESSAGE_BYTES_MAX, Received,
 };

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::outbox::Outbox;
+use crate::retention::Retention;
 
 /// What a replica's callbacks answer into.
 pub type OutboxOf<R> = Outbox<<R as Replica>::Message, <R as Replica>::Timer>;
@@ -128,6 +129,8 @@ pub struct Member {
     pub topology: Arc<Topology>,
     /// The run's seed; a replica draws from the stream `Stream::Replica` with its own index.
     pub seed: Seed,
+    /// How much of its past it keeps.
+    pub retention: Retention,
 }
 
 impl Member {

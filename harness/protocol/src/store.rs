@@ -12,7 +12,7 @@ use crate::paged::PagedMap;
 use crate::replica::Request;
 use crate::shared_request::SharedRequest;
 use sessions::{Admission, Sessions};
-use slot::{New, Slot};
+use slot::Slot;
 
 /// A replicated key-value store: the same requests in the same order give the same state and the
 /// same outcomes at every replica.
@@ -47,21 +47,22 @@ pub struct Execution {
 impl Store {
     /// Executes the request at log position `index` (from 1).
     pub fn execute(&mut self, request: &Request, index: u64) -> Execution {
-        self.execute_either(request, None, index)
+        self.execute_with(request, index, |value| Slot::own(value.clone(), index))
     }
 
     /// Executes the request at log position `index` (from 1), and shares the value that it writes
     /// with whoever else holds the request.
     pub fn execute_shared(&mut self, request: &SharedRequest, index: u64) -> Execution {
-        self.execute_either(request, Some(request), index)
+        self.execute_with(request, index, |_| Slot::written(request.clone(), index))
     }
 
+    /// Executes a request; `written` makes a slot of the value that it writes.
     #[inline]
-    fn execute_either(
+    fn execute_with(
         &mut self,
         request: &Request,
-        shared: Option<&SharedRequest>,
         index: u64,
+        written: impl FnOnce(&Bytes) -> Slot,
     ) -> Execution {
         if let Operation::Read { key } = request.operation {
             // A read changes nothing, so a retried one may simply be executed again.
@@ -73,7 +74,24 @@ impl Store {
             Admission::Repeated(outcome) => return unchanged(outcome),
             Admission::Refused => return unchanged(Outcome::Fail(ErrorKind::Overloaded)),
         }
-        let execution = change(&mut self.entries, (&request.operation, shared), index);
+        let (key, version) = (request.operation.key(), slot::version(index));
+        let new = match &request.operation {
+            Operation::Write { value, .. } => {
+                Ok((written(value), OperationResult::Written { version }))
+            }
+            operation => computed(&self.entries, operation, version)
+                .map(|(value, result)| (Slot::own(value, index), result)),
+        };
+        let execution = match new {
+            Ok((slot, result)) => {
+                self.entries.insert(key.0, slot);
+                Execution {
+                    outcome: Outcome::Ok(result),
+                    changed: Some((key, version)),
+                }
+            }
+            Err(outcome) => unchanged(outcome),
+        };
         session.remember(request.id.sequence, execution.outcome.clone());
         execution
     }
@@ -103,39 +121,6 @@ fn read(entries: &PagedMap<Slot>, key: Key) -> OperationResult {
     OperationResult::Read {
         value: entry.map(|entry| entry.value.clone()),
         version: entry.map_or(Version::NONE, |entry| entry.version),
-    }
-}
-
-#[inline]
-fn change(
-    entries: &mut PagedMap<Slot>,
-    (operation, shared): (&Operation, Option<&SharedRequest>),
-    index: u64,
-) -> Execution {
-    let key = operation.key();
-    let version = slot::version(index);
-    let (new, result) = match operation {
-        Operation::Write { value, .. } => {
-            let new = match shared {
-                Some(request) => New::Written(request),
-                None => New::Value(value.clone()),
-            };
-            (new, OperationResult::Written { version })
-        }
-        _ => match computed(entries, operation, version) {
-            Ok((value, result)) => (New::Value(value), result),
-            Err(outcome) => return unchanged(outcome),
-        },
-    };
-    match entries.get_mut(key.0) {
-        Some(slot) => slot.replace(new, index),
-        None => {
-            entries.insert(key.0, Slot::new(new, index));
-        }
-    }
-    Execution {
-        outcome: Outcome::Ok(result),
-        changed: Some((key, version)),
     }
 }
 

@@ -69,8 +69,8 @@ fn one_side(text: &mut String, base: &str, other: &SideComparison, tested: usize
 
 fn figures(one: &CellChange) -> String {
     let Some(change) = &one.change else {
-        let why = one.not_compared.as_deref().unwrap_or("not compared");
-        return format!("{:>10} {:>10}  {why}", "-", "-");
+        let why = one.not_compared.map(|why| why.to_string());
+        return format!("{:>10} {:>10}  {}", "-", "-", why.unwrap_or_default());
     };
     let mark = if one.is_significant() { "*" } else { "" };
     format!(
@@ -117,17 +117,19 @@ fn outcome(gate: &Gate) -> String {
                 .collect();
             format!("limit {} exceeded: {}", gate.rule, cells.join("; "))
         }
-        Outcome::Holds => format!(
-            "limit {} holds: {} figures judged, {} not",
-            gate.rule,
-            gate.judged,
-            gate.not_judged.len()
-        ),
-        Outcome::CannotTell => {
-            let why = gate.not_judged.first();
-            let why = why.map_or("there are no such figures", |(_, reason)| reason.as_str());
-            format!("limit {} not judged: {why}", gate.rule)
-        }
+        Outcome::Holds => format!("limit {} holds on {} figures", gate.rule, gate.judged),
+        Outcome::CannotTell => match gate.not_judged.first() {
+            None => format!("limit {} not judged: there are no such figures", gate.rule),
+            Some((cell, why)) => format!(
+                "limit {} not judged on {} of {} figures; {}, {} {}: {why}",
+                gate.rule,
+                gate.not_judged.len(),
+                gate.not_judged.len() + gate.judged,
+                cell.mode,
+                cell.region,
+                cell.kind
+            ),
+        },
     }
 }
 

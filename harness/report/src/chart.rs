@@ -22,15 +22,20 @@ pub mod theme;
 pub mod throughput;
 pub mod wan;
 
+use std::num::NonZeroUsize;
+
 use longhaul_analysis::{
     Analysis, Curve, ModeCurves, OperationSummary, RegionCurves, RegionSummary,
 };
-use longhaul_experiment::{OperationKind, RunRecord};
+use longhaul_experiment::{OperationKind, RunRecord, parallel};
 
 pub use throughput::{ThroughputPoint, throughput};
 
+use crate::render;
 use crate::scene::Scene;
-use crate::{parallel, render};
+
+/// The most charts that are rendered at once: each bitmap takes tens of megabytes meanwhile.
+const RENDERED_AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// A run and how its charts are drawn.
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +148,8 @@ pub fn charts(record: &RunRecord, analysis: &Analysis) -> Vec<Chart> {
         surroundings: Surroundings::Drawn,
     };
     let drawings = drawings(&run);
-    parallel::map(&drawings, Drawing::finish)
+    let threads = parallel::processors().min(RENDERED_AT_ONCE);
+    parallel::map(&drawings, threads, Drawing::finish)
 }
 
 impl Drawing {

@@ -18,7 +18,6 @@ pub mod font;
 pub mod html;
 pub mod matrix;
 pub mod overall;
-mod parallel;
 pub mod render;
 pub mod scene;
 pub mod space_time;

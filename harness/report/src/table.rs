@@ -138,7 +138,7 @@ impl Page<'_> {
         self.text.push('\n');
         let operations = || {
             let regions = mode.regions.iter();
-            regions.flat_map(|region| region.writes.iter().chain(&region.reads))
+            regions.flat_map(|region| region.operations().map(|(_, one)| one))
         };
         let due: u64 = operations().map(|one| one.due).sum();
         let ok: u64 = operations().map(|one| one.ok).sum();

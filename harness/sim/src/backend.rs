@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use longhaul_experiment::backend::{Backend, RunError};
@@ -14,6 +12,7 @@ use longhaul_experiment::record::{
 use longhaul_experiment::service::ServiceTimes;
 use longhaul_experiment::{
     Contact, ModeSpec, OperationKind, OperationRecord, Path, RunRecord, Scenario, Seed, Time,
+    parallel,
 };
 use longhaul_protocol::modes::{self, with_mode};
 use longhaul_protocol::{Mode, ModeVisitor};
@@ -46,7 +45,7 @@ impl Default for SimBackend {
     fn default() -> SimBackend {
         SimBackend {
             batching: Batching::EveryInstant,
-            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            threads: parallel::processors(),
         }
     }
 }
@@ -54,7 +53,7 @@ impl Default for SimBackend {
 impl Backend for SimBackend {
     fn run(&mut self, scenario: &Scenario, seed: Seed) -> Result<RunRecord, RunError> {
         modes::check(scenario)?;
-        Faults::new(scenario, Time::ZERO)?;
+        Faults::of_scenario(scenario, Time::ZERO)?;
         let modes = self.run_modes(scenario, seed)?;
         Ok(RunRecord {
             record_version: RECORD_VERSION,
@@ -76,41 +75,21 @@ impl Backend for SimBackend {
 impl SimBackend {
     /// Runs all modes of a scenario, several at once: no mode's run depends on another's.
     fn run_modes(&self, scenario: &Scenario, seed: Seed) -> Result<Vec<ModeRecord>, RunError> {
-        let next = AtomicUsize::new(0);
-        let run_some = || {
-            let mut ended = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(spec) = scenario.modes.get(number) else {
-                    return ended;
-                };
-                let visitor = RunMode {
-                    backend: *self,
-                    scenario,
-                    spec,
-                    seed,
-                };
-                let run = with_mode(spec, &scenario.topology, visitor);
-                let run = run.map_err(RunError::from).flatten();
-                if run.is_err() {
-                    // What was not begun would be for nothing.
-                    next.store(scenario.modes.len(), Ordering::Relaxed);
-                }
-                ended.push((number, run));
-            }
+        let run = |number: u64| {
+            let spec = &scenario.modes[number as usize];
+            let visitor = RunMode {
+                backend: *self,
+                scenario,
+                spec,
+                seed,
+            };
+            let run = with_mode(spec, &scenario.topology, visitor);
+            run.map_err(RunError::from).flatten()
         };
-        let threads = self.threads.get().min(scenario.modes.len());
-        let mut ended = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(run_some)).collect();
-            let mut ended = run_some();
-            for other in others {
-                ended.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            }
-            ended
-        });
-        // Modes begin in order, so an earlier one than the first that failed was not left out.
-        ended.sort_unstable_by_key(|&(number, _)| number);
-        ended.into_iter().map(|(_, run)| run).collect()
+        // What comes after a mode that fails would be for nothing.
+        let modes = scenario.modes.len() as u64;
+        let runs = parallel::map_until(modes, self.threads, run, Result::is_err);
+        runs.into_iter().collect()
     }
 
     /// Runs one mode of a scenario.
@@ -154,6 +133,7 @@ impl SimBackend {
                 .as_ref()
                 .map_or_else(ServiceTimes::default, |service| service.of(spec).clone()),
             batching: self.batching,
+            ..SimulationOptions::default()
         };
         let mut simulation = Simulation::new(mode, topology, seed, options);
         if asks_leader {
@@ -166,7 +146,7 @@ impl SimBackend {
             window_start,
             end: window_start + scenario.durations.measured,
         };
-        let faults = Faults::new(scenario, window_start)?;
+        let faults = Faults::of_scenario(scenario, window_start)?;
         let regions = scenario.topology.clients.len();
         let clients = (0..regions)
             .map(|position| {
@@ -289,7 +269,7 @@ struct Run<M: Mode> {
 impl<M: Mode> Run<M> {
     /// Runs warm-up, window and drain.
     fn carry_load(&mut self, drain: Duration) {
-        self.faults.schedule(&mut self.simulation);
+        self.faults.schedule(&mut self.simulation, Time::MAX);
         for clients in &mut self.clients {
             clients.start(&mut self.simulation);
         }
@@ -335,12 +315,16 @@ impl<M: Mode> Run<M> {
                     clients[position].on_reply(simulation, operation, outcome);
                 }
             }
-            OccurrenceKind::ConnectionLost { region, replica } => {
+            OccurrenceKind::ConnectionLost {
+                region,
+                connection,
+                replica,
+            } => {
                 for clients in clients
                     .iter_mut()
                     .filter(|clients| clients.region() == region)
                 {
-                    clients.on_connection_lost(simulation, replica);
+                    clients.on_connection_lost(simulation, replica, connection);
                 }
             }
             OccurrenceKind::Wake(token) => {

@@ -188,14 +188,20 @@ impl RegionClients {
         self.carry_out(simulation);
     }
 
-    /// Takes the news that a replica's process died: what was asked of it may have happened.
+    /// Takes the news that connections to a replica ended, one or all (`None`), or that its process
+    /// died: what was asked over them may have happened.
     pub fn on_connection_lost<M: Mode>(
         &mut self,
         simulation: &mut Simulation<M>,
         replica: ReplicaId,
+        connection: Option<u32>,
     ) {
         let now = simulation.now();
-        for session in 0..self.core.settings().sessions.len() {
+        let sessions = match connection {
+            Some(connection) => connection as usize..connection as usize + 1,
+            None => 0..self.core.settings().sessions.len(),
+        };
+        for session in sessions {
             self.core
                 .on_connection_lost(now, session, replica, &mut self.sends);
         }

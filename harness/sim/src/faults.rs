@@ -1,26 +1,21 @@
-//! A scenario's faults on the simulation: the shared plan's commands, carried out.
+//! Faults on the simulation: the shared plan's commands, carried out.
 
 use std::collections::BTreeMap;
 
-use longhaul_experiment::fault::{FaultAction, FaultEdge, FaultPlan, FaultSupport};
-use longhaul_experiment::record::{BackendKind, FaultRecord};
-use longhaul_experiment::{FaultKind, RunError, Scenario, Time};
+use longhaul_experiment::fault::{FaultAction, FaultEdge, FaultError, FaultPlan};
+use longhaul_experiment::record::FaultRecord;
+use longhaul_experiment::{Fault, RunError, Scenario, Time, Topology};
 use longhaul_protocol::Mode;
 
 use crate::simulation::Simulation;
 
-/// Tells the tokens of faults from those of clients.
-const FAULT_TOKEN: u64 = 1 << 63;
+/// Tells the tokens of faults from all others: whoever drives a simulation with faults leaves this
+/// bit of its own tokens free.
+pub const FAULT_TOKEN: u64 = 1 << 63;
 
-/// What the simulation can make happen.
-const SUPPORT: FaultSupport = FaultSupport {
-    backend: BackendKind::Sim.name(),
-    kinds: &FaultKind::NAMES,
-};
-
-/// The faults of a run.
+/// The faults of a run: scheduled before it, then given every wake.
 #[derive(Debug)]
-pub(crate) struct Faults(FaultPlan);
+pub struct Faults(FaultPlan);
 
 impl Faults {
     /// Compiles a scenario's faults.
@@ -28,10 +23,21 @@ impl Faults {
     /// # Errors
     ///
     /// A fault cannot happen in the scenario's topology.
-    pub fn new(scenario: &Scenario, window_start: Time) -> Result<Faults, RunError> {
-        SUPPORT.check(&scenario.faults)?;
-        let plan = FaultPlan::new(&scenario.faults, &scenario.topology, window_start)?;
-        Ok(Faults(plan))
+    pub(crate) fn of_scenario(scenario: &Scenario, window_start: Time) -> Result<Faults, RunError> {
+        Ok(Faults::new(
+            &scenario.faults,
+            &scenario.topology,
+            window_start,
+        )?)
+    }
+
+    /// Compiles faults; their instants count from `start`.
+    ///
+    /// # Errors
+    ///
+    /// A fault cannot happen in the topology.
+    pub fn new(faults: &[Fault], topology: &Topology, start: Time) -> Result<Faults, FaultError> {
+        FaultPlan::new(faults, topology, start).map(Faults)
     }
 
     /// Says whether nothing breaks.
@@ -39,9 +45,11 @@ impl Faults {
         self.0.is_empty()
     }
 
-    /// Asks the simulation to wake the plan at the beginning and the end of every fault.
-    pub fn schedule<M: Mode>(&self, simulation: &mut Simulation<M>) {
-        for (position, step) in self.0.steps().iter().enumerate() {
+    /// Asks the simulation to wake the plan at the beginning and the end of every fault, as far as
+    /// they come before an instant.
+    pub fn schedule<M: Mode>(&self, simulation: &mut Simulation<M>, before: Time) {
+        let steps = self.0.steps().iter().enumerate();
+        for (position, step) in steps.filter(|(_, step)| step.at < before) {
             simulation.wake_at(step.at, FAULT_TOKEN | position as u64);
         }
     }
@@ -77,6 +85,13 @@ impl Faults {
             simulation.suffer(command.action);
         }
         true
+    }
+
+    /// Ends all faults that are active now: everything heals.
+    pub fn end_all<M: Mode>(&mut self, simulation: &mut Simulation<M>) {
+        for command in self.0.end_all(simulation.now()) {
+            simulation.suffer(command.action);
+        }
     }
 }
 

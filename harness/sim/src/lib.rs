@@ -2,10 +2,10 @@
 //!
 //! Read in this order:
 //!
-//! 1. [`queue`]: events by instant, and among equals by insertion;
+//! 1. `queue`: events by instant, and among equals by insertion;
 //! 2. [`simulation`]: replicas, their timers and storage, the network between them, and what
-//!    faults do to all of it;
-//! 3. [`clients`]: the clients of a region, which follow a schedule;
+//!    [`faults`] do to all of it;
+//! 3. `clients`: the clients of a region, which follow a schedule;
 //! 4. [`backend`]: a scenario and a seed in, a record out;
 //! 5. [`mod@explain`]: one operation in a quiet system, hop by hop.
 //!
@@ -17,13 +17,13 @@
 //! ([`longhaul_experiment::service`]), which leave out caches and the operating system.
 
 pub mod backend;
-pub mod clients;
+mod clients;
 pub mod explain;
-mod faults;
+pub mod faults;
 mod frame_size;
 mod network;
 mod peers;
-pub mod queue;
+mod queue;
 pub mod simulation;
 mod storage;
 mod timers;
@@ -31,5 +31,4 @@ pub mod trace;
 
 pub use backend::SimBackend;
 pub use explain::{ExplainOrder, Explanation, explain};
-pub use network::FRAMING_BYTES;
 pub use simulation::{Simulation, SimulationOptions};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use longhaul_experiment::backend::FRAME_HEADER_BYTES;
 use longhaul_experiment::fault::faulted_link;
 use longhaul_experiment::profile::{Link, Marginal};
 use longhaul_experiment::record::LinkTraffic;
@@ -16,10 +17,6 @@ use serde::Serialize;
 use crate::frame_size::frame_size;
 use crate::queue::Lane;
 use crate::simulation::ClientAddress;
-
-/// Bytes that a frame adds to its content, as frames of the `local` backend do: a length of 4
-/// bytes and a logical instant of sending of 8.
-pub const FRAMING_BYTES: usize = 12;
 
 /// One direction of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,13 +48,13 @@ impl Wire {
     /// Returns the index of the connection's random stream. It names the regions, not positions
     /// in a placement: placing one more replica changes no draw of another connection.
     fn stream_index(self, link: LinkId) -> u64 {
-        let (use_of, connection) = match self {
-            Wire::Replicas(..) => (0u64, 0),
-            Wire::ToReplica(client, _) => (1, client.connection),
-            Wire::ToClient(client, _) => (2, client.connection),
+        let use_of = match self {
+            Wire::Replicas(..) => 0u64,
+            Wire::ToReplica(..) => 1,
+            Wire::ToClient(..) => 2,
         };
         (use_of << 60)
-            | (u64::from(connection & 0x0fff_ffff) << 32)
+            | (u64::from(self.connection() & 0x0fff_ffff) << 32)
             | (u64::from(link.from.0) << 16)
             | u64::from(link.to.0)
     }
@@ -74,6 +71,19 @@ impl Wire {
             Wire::ToReplica(client, to) | Wire::ToClient(client, to) => {
                 client.region == region && to == replica
             }
+        }
+    }
+
+    /// Says whether it is one client's connection to a replica.
+    pub fn is_of(self, client: ClientAddress, replica: ReplicaId) -> bool {
+        self == Wire::ToReplica(client, replica) || self == Wire::ToClient(client, replica)
+    }
+
+    /// Returns the number of a client's connection; 0 between replicas.
+    fn connection(self) -> u32 {
+        match self {
+            Wire::Replicas(..) => 0,
+            Wire::ToReplica(client, _) | Wire::ToClient(client, _) => client.connection,
         }
     }
 
@@ -114,8 +124,21 @@ struct Burden {
     loss: f64,
 }
 
+/// What becomes of a frame that enters the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// It arrives then, on this lane of the event queue.
+    Arrives(Lane, Time),
+    /// Its link is cut: [`Network::hold`] keeps it until that heals.
+    Waits,
+    /// It is lost, and its connection is given up then: losses delayed it for too long.
+    GivenUp(Time),
+}
+
 #[derive(Debug)]
 struct Held<F> {
+    /// When it was sent.
+    at: Time,
     wire: Wire,
     bytes: usize,
     frame: F,
@@ -182,11 +205,17 @@ impl<F> Network<F> {
 
     /// Returns the size of a frame with this content, or 0 when nobody needs it: walking every
     /// message of a run costs more than delivering it.
+    ///
+    /// # Panics
+    ///
+    /// Panics on content without a form in postcard, which is a fault of the mode.
     pub fn frame_bytes(&self, content: &impl Serialize) -> usize {
         if !self.counting && !self.size_matters {
             return 0;
         }
-        frame_size(content).unwrap_or(0) + FRAMING_BYTES
+        let size = frame_size(content);
+        size.expect("what has no form in postcard could not be sent by any backend")
+            + FRAME_HEADER_BYTES
     }
 
     /// Returns the lane of the event queue for a connection's frames: one for all connections
@@ -203,24 +232,28 @@ impl<F> Network<F> {
         } as u32)
     }
 
-    /// Sends a frame, and returns its lane and when it arrives; `None`: the link is cut, and
-    /// [`Network::hold`] keeps the frame until it heals.
+    /// Sends a frame, and returns what becomes of it.
     #[inline]
-    pub fn arrival(&mut self, at: Time, wire: Wire, bytes: usize) -> Option<(Lane, Time)> {
+    pub fn send(&mut self, at: Time, wire: Wire, bytes: usize) -> Passage {
         let link = wire.link(&self.topology);
         if self.counting {
             self.count(wire, link, bytes);
         }
         if self.cuts.contains_key(&link) {
-            return None;
+            return Passage::Waits;
         }
-        let lane = self.lane(wire);
-        Some((lane, self.release(at, (wire, lane), bytes)))
+        self.release(at, wire, bytes)
     }
 
     /// Keeps a frame whose link is cut.
-    pub fn hold(&mut self, wire: Wire, bytes: usize, frame: F) {
-        self.held.push(Held { wire, bytes, frame });
+    pub fn hold(&mut self, at: Time, (wire, bytes): (Wire, usize), frame: F) {
+        let held = Held {
+            at,
+            wire,
+            bytes,
+            frame,
+        };
+        self.held.push(held);
     }
 
     /// Cuts a directed link: what is sent from now on is kept at its entrance. Returns the number
@@ -239,14 +272,15 @@ impl<F> Network<F> {
         self.cuts.get(&link).copied()
     }
 
-    /// Heals a cut link, and returns what was kept with its instants of arrival.
-    pub fn heal(&mut self, at: Time, link: LinkId) -> Vec<(Time, F)> {
+    /// Heals a cut link, and returns what was kept with what becomes of it: it sets out now, or
+    /// when it is sent if that is later.
+    pub fn heal(&mut self, now: Time, link: LinkId) -> Vec<(Passage, Wire, F)> {
         self.cuts.remove(&link);
         self.take_held(|held_on, _| held_on == link)
             .into_iter()
             .map(|held| {
-                let on = (held.wire, self.lane(held.wire));
-                (self.release(at, on, held.bytes), held.frame)
+                let passage = self.release(held.at.max(now), held.wire, held.bytes);
+                (passage, held.wire, held.frame)
             })
             .collect()
     }
@@ -290,6 +324,16 @@ impl<F> Network<F> {
         }
     }
 
+    /// Begins a new epoch of one client's connection to a replica.
+    pub fn begin_epoch_of(&mut self, client: ClientAddress, replica: ReplicaId) {
+        for wire in [
+            Wire::ToReplica(client, replica),
+            Wire::ToClient(client, replica),
+        ] {
+            self.client_wire(wire).begin_epoch();
+        }
+    }
+
     fn take_held(&mut self, is_taken: impl Fn(LinkId, Wire) -> bool) -> Vec<Held<F>> {
         let topology = &self.topology;
         let (taken, held) = std::mem::take(&mut self.held)
@@ -328,8 +372,7 @@ impl<F> Network<F> {
         });
         let cores = replicas.chain(clients);
         for (_, core) in cores.filter(|(wire, _)| wire.link(topology) == id) {
-            core.set_link(&link);
-            *core = core.clone().with_round_trip(round_trip);
+            core.set_link(&link, round_trip);
         }
     }
 
@@ -357,33 +400,29 @@ impl<F> Network<F> {
     }
 
     #[inline]
-    fn release(&mut self, at: Time, (wire, lane): (Wire, Lane), bytes: usize) -> Time {
+    fn release(&mut self, at: Time, wire: Wire, bytes: usize) -> Passage {
+        let lane = self.lane(wire);
         if !self.delays {
-            return at;
+            return Passage::Arrives(lane, at);
         }
-        let verdict = match wire {
+        let core = match wire {
             // The first lanes are those between replicas.
-            Wire::Replicas(..) => self.replica_wires[lane.0 as usize].send(at, bytes),
-            Wire::ToReplica(client, _) | Wire::ToClient(client, _) => {
-                let core = self.client_wire((wire, lane), client.connection);
-                core.map_or(Verdict::Held, |core| core.send(at, bytes))
-            }
+            Wire::Replicas(..) => &mut self.replica_wires[lane.0 as usize],
+            Wire::ToReplica(..) | Wire::ToClient(..) => self.client_wire(wire),
         };
-        match verdict {
-            Verdict::Deliver(release) => release,
+        match core.send(at, bytes) {
+            Verdict::Deliver(release) => Passage::Arrives(lane, release),
+            Verdict::GivenUp(given_up) => Passage::GivenUp(given_up),
             // The cores themselves are never cut: cuts are kept here.
-            Verdict::Held => at,
+            Verdict::Held => Passage::Waits,
         }
     }
 
-    fn client_wire(
-        &mut self,
-        (wire, lane): (Wire, Lane),
-        connection: u32,
-    ) -> Option<&mut LinkCore> {
+    /// Returns the core of a wire between a client and a replica.
+    fn client_wire(&mut self, wire: Wire) -> &mut LinkCore {
         let replicas = self.topology.replicas.len();
-        let lane = lane.0 as usize - replicas * replicas;
-        let connection = u64::from(connection);
+        let lane = self.lane(wire).0 as usize - replicas * replicas;
+        let connection = u64::from(wire.connection());
         if self.client_wires.len() <= lane {
             self.client_wires.resize_with(lane + 1, PagedMap::default);
         }
@@ -391,7 +430,9 @@ impl<F> Network<F> {
             let core = self.core(wire);
             self.client_wires[lane].insert(connection, core);
         }
-        self.client_wires[lane].get_mut(connection)
+        self.client_wires[lane]
+            .get_mut(connection)
+            .expect("it was inserted where it was missing")
     }
 
     fn index(&self, from: ReplicaId, to: ReplicaId) -> usize {

@@ -36,7 +36,6 @@ pub struct EventQueue<E> {
     free: Vec<u32>,
     /// The last slot of each lane; `NOWHERE`: the lane is empty.
     lanes: Vec<u32>,
-    length: usize,
     next_turn: u64,
 }
 
@@ -83,7 +82,6 @@ impl<E> Default for EventQueue<E> {
             slots: Vec::new(),
             free: Vec::new(),
             lanes: Vec::new(),
-            length: 0,
             next_turn: 0,
         }
     }
@@ -152,7 +150,6 @@ impl<E> EventQueue<E> {
             first.key = self.slots[next as usize].key;
         }
         self.free.push(slot);
-        self.length -= 1;
         Some((key, event))
     }
 
@@ -162,19 +159,8 @@ impl<E> EventQueue<E> {
         self.heap.peek().map(|head| head.key.time())
     }
 
-    /// Returns the number of events.
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
-    /// Says whether there are no events.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
     #[inline]
     fn fill_slot(&mut self, key: EventKey, event: E) -> u32 {
-        self.length += 1;
         let free = self.free.pop();
         match free.and_then(|slot| Some((slot, self.slots.get_mut(slot as usize)?))) {
             // The match tells the compiler that there is nothing to drop, so that it writes the
@@ -212,7 +198,7 @@ mod tests {
             .map(|(_, name)| name)
             .collect();
         assert_eq!(names, ["a", "b", "c", "d", "e"]);
-        assert!(queue.is_empty());
+        assert_eq!(queue.next_time(), None);
     }
 
     #[test]
@@ -240,7 +226,6 @@ mod tests {
             (state >> 33) % below
         };
         let (mut plain, mut laned) = (EventQueue::default(), EventQueue::default());
-        let mut popped = 0;
         for number in 0..20_000u64 {
             let at = Time(number / 4 + draw(50));
             let lane = draw(8) as u32;
@@ -252,14 +237,12 @@ mod tests {
             }
             if number % 3 != 0 {
                 assert_eq!(plain.pop(), laned.pop());
-                popped += 1;
             }
         }
-        assert_eq!(laned.len(), 20_000 - popped);
         while let Some(event) = plain.pop() {
             assert_eq!(laned.pop(), Some(event));
         }
-        assert!(laned.is_empty());
+        assert_eq!(laned.next_time(), None);
         assert_eq!(laned.pop(), None);
     }
 
@@ -272,6 +255,6 @@ mod tests {
             queue.pop();
             queue.pop();
         }
-        assert_eq!((queue.len(), queue.slots.len()), (0, 2));
+        assert_eq!((queue.next_time(), queue.slots.len()), (None, 2));
     }
 }

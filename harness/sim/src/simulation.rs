@@ -17,9 +17,9 @@ use longhaul_experiment::service::ServiceTimes;
 use longhaul_experiment::time::nanos;
 use longhaul_experiment::{OperationId, Outcome, RegionIndex, ReplicaId, Seed, Time, Topology};
 use longhaul_protocol::paged::PagedMap;
-use longhaul_protocol::{Effect, Mode, Replica, Request};
+use longhaul_protocol::{Effect, Mode, Replica, Request, Retention};
 
-use crate::network::{Network, Wire};
+use crate::network::{Network, Passage, Wire};
 use crate::peers::{ClientEpochs, Epochs};
 use crate::queue::EventQueue;
 use crate::trace::{TraceEvent, TraceId, TraceKind, Tracer};
@@ -42,6 +42,12 @@ pub struct SimulationOptions {
     pub service: ServiceTimes,
     /// How callbacks are batched.
     pub batching: Batching,
+    /// How much of their past replicas keep: all that their protocols state by default.
+    pub retention: Retention,
+    /// By replica, how much faster its clocks run than time, in millionths; those beyond the list
+    /// run with time. Timers go by these clocks, too. Besides what is asked for here clocks run
+    /// true, and faults move the wall clock alone.
+    pub clocks_faster_ppm: Vec<u32>,
 }
 
 impl Default for SimulationOptions {
@@ -50,6 +56,8 @@ impl Default for SimulationOptions {
             durability: Durability::Memory,
             service: ServiceTimes::default(),
             batching: Batching::EveryEvent,
+            retention: Retention::FULL,
+            clocks_faster_ppm: Vec::new(),
         }
     }
 }
@@ -95,11 +103,13 @@ pub enum OccurrenceKind {
         /// Its end.
         outcome: Outcome,
     },
-    /// The clients of a region learned that their connections to a replica ended, or that its
+    /// Clients of a region learned that their connections to a replica ended, or that its
     /// process died: what they had asked of it is not answered any more.
     ConnectionLost {
         /// The clients' region.
         region: RegionIndex,
+        /// The connection that ended; `None`: all of the region's.
+        connection: Option<u32>,
         /// The replica.
         replica: ReplicaId,
     },
@@ -130,8 +140,8 @@ pub type Judge<Message> = Box<dyn FnMut(Time, ReplicaId, ReplicaId, &Message) ->
 ///
 /// [`Simulation::step`] carries out one event. Between two replicas messages are FIFO, without
 /// duplicates, and lost only when the connection's epoch ends: because a process died, because a
-/// link that is cut was silent for too long, or by a reset; unless a
-/// [`Judge`] decides otherwise.
+/// link that is cut was silent for too long, because losses delayed a frame for too long, or by a
+/// reset; unless a [`Judge`] decides otherwise.
 pub struct Simulation<M: Mode> {
     mode: M,
     topology: Arc<Topology>,
@@ -154,6 +164,8 @@ pub struct Simulation<M: Mode> {
     occurrences: VecDeque<Occurrence>,
     /// By client.
     clients: PagedMap<ClientAddress>,
+    /// By region, whether its clients have asked for anything.
+    has_clients: Vec<bool>,
     leaders: Vec<Leadership>,
     judge: Option<Judge<MessageOf<M>>>,
     tracer: Tracer,
@@ -171,13 +183,11 @@ impl<M: Mode> Simulation<M> {
             .replica_ids()
             .map(|id| Node::new(&mode, id, &topology, (seed, &options)))
             .collect();
+        let regions = topology.profile.regions.len();
         let mut simulation = Simulation {
             network: Network::new(Arc::clone(&topology), seed),
             epochs: Epochs::new(topology.replicas.len()),
-            client_epochs: ClientEpochs::new(
-                topology.profile.regions.len(),
-                topology.replicas.len(),
-            ),
+            client_epochs: ClientEpochs::new(regions, topology.replicas.len()),
             disconnected: Disconnected::default(),
             mode,
             topology,
@@ -192,6 +202,7 @@ impl<M: Mode> Simulation<M> {
             syncs: Vec::new(),
             occurrences: VecDeque::new(),
             clients: PagedMap::default(),
+            has_clients: vec![false; regions],
             leaders: Vec::new(),
             judge: None,
             tracer: Tracer::default(),
@@ -278,6 +289,7 @@ impl<M: Mode> Simulation<M> {
         let at = at.max(self.now);
         let id = request.id;
         self.clients.insert(id.client.0.into(), client);
+        self.has_clients[client.region.index()] = true;
         let kind = request.operation.kind();
         let cause = self.tracer.add(at, None, || TraceKind::Asked {
             region: client.region,
@@ -285,7 +297,7 @@ impl<M: Mode> Simulation<M> {
             operation: id,
             kind,
         });
-        if self.client_epochs.is_up(client.region, replica) {
+        if self.client_epochs.is_up(client, replica) {
             self.send_request(at, (client, replica), request, cause);
         } else {
             self.await_connection((client, replica), request, cause);
@@ -303,7 +315,7 @@ impl<M: Mode> Simulation<M> {
         let frame = Frame::Request {
             client,
             replica,
-            epoch: self.client_epochs.of(client.region, replica),
+            epoch: self.client_epochs.of(client, replica),
             request: Box::new(request),
             cause,
         };
@@ -361,11 +373,12 @@ impl<M: Mode> Simulation<M> {
 
     #[inline]
     fn transmit(&mut self, at: Time, wire: Wire, bytes: usize, frame: FrameOf<M>) {
-        match self.network.arrival(at, wire, bytes) {
-            Some((lane, arrival)) => {
+        match self.network.send(at, wire, bytes) {
+            Passage::Arrives(lane, arrival) => {
                 self.queue.push_in_lane(lane, arrival, Event::Frame(frame));
             }
-            None => self.network.hold(wire, bytes, frame),
+            Passage::Waits => self.network.hold(at, (wire, bytes), frame),
+            Passage::GivenUp(at) => self.give_up_at(at, wire, frame.epoch()),
         }
     }
 

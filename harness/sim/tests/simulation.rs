@@ -177,6 +177,7 @@ fn clients_learn_of_a_death_after_the_way_back_and_are_then_refused() {
         told.kind,
         OccurrenceKind::ConnectionLost {
             region,
+            connection: None,
             replica: PRIMARY
         }
     );

@@ -7,42 +7,19 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use longhaul_experiment::fault::FaultError;
-use longhaul_experiment::{Fault, FaultKind, FaultTarget, Seed};
-use longhaul_protocol::mutations::{Mutation, with_mutant};
-use longhaul_protocol::{Mode, ModeVisitor};
-use longhaul_study::verify::promises::Nature;
-use longhaul_study::verify::run::RunOptions;
+use longhaul_experiment::{Fault, FaultKind, FaultTarget, Seed, parallel};
+use longhaul_protocol::mutations::Mutation;
+use longhaul_study::verify::case::Work;
 use longhaul_study::verify::shrink::RUNS_MAX;
-use longhaul_study::verify::{
-    Case, CaseRun, Caught, HuntOptions, Subject, VerifyError, hunt, run, shrink,
-};
+use longhaul_study::verify::{Case, Caught, HuntOptions, VerifyError, hunt, shrink};
+
+use mutated::Mutated;
+
+#[path = "../tests/mutated/mod.rs"]
+mod mutated;
 
 /// How often a mutation is caught in a mode, to see which kinds of fault can show it.
 const CATCHES: usize = 5;
-
-/// A mode made wrong.
-struct Mutated(Mutation);
-
-impl Subject for Mutated {
-    fn run(
-        &self,
-        case: &Case,
-        nature: &Nature,
-        options: RunOptions,
-    ) -> Result<CaseRun, VerifyError> {
-        struct Carry<'a>(&'a Case, &'a Nature, RunOptions);
-        impl ModeVisitor for Carry<'_> {
-            type Output = Result<CaseRun, FaultError>;
-
-            fn visit<M: Mode>(self, mode: M) -> Self::Output {
-                run(mode, self.0, self.1, self.2)
-            }
-        }
-        let visitor = Carry(case, nature, options);
-        Ok(with_mutant(self.0, &case.mode, &case.topology(), visitor)??)
-    }
-}
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -61,13 +38,16 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             let catches = catches(mutation, mode, seeds)?;
             caught_anywhere |= !catches.is_empty();
             report(mutation, mode, &catches);
-            for fault in catches.iter().flat_map(|caught| &caught.case.faults) {
-                *helped.entry(kind(fault)).or_default() += 1;
+            for caught in &catches {
+                let kinds = caught.case.faults.iter().map(kind);
+                for kind in kinds.chain(features(&caught.case)) {
+                    *helped.entry(kind).or_default() += 1;
+                }
             }
         }
         all_caught &= caught_anywhere;
     }
-    println!("\nin shrunk cases, by kind of fault:");
+    println!("\nin shrunk cases, by kind of fault and what else is drawn:");
     for (kind, count) in helped {
         let remark = if count == 0 {
             "  <- helped to catch none"
@@ -93,7 +73,7 @@ fn catches(mutation: Mutation, mode: &str, seeds: u64) -> Result<Vec<Caught>, Ve
             first: Seed(next),
             seeds: seeds + 1 - next,
             demanded: Vec::new(),
-            threads: 1,
+            threads: parallel::processors(),
         };
         let Some(caught) = hunt(&Mutated(mutation), &options, &|_| true)?.caught else {
             break;
@@ -124,7 +104,7 @@ fn report(mutation: Mutation, mode: &str, catches: &[Caught]) {
     );
 }
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 16] = [
     "crash",
     "pause",
     "partition, one way",
@@ -132,11 +112,35 @@ const KINDS: [&str; 11] = [
     "partition into sides",
     "link-delay",
     "link-loss",
+    "slow-replica",
     "slow-disk",
     "clock-jump",
     "connection-reset",
     "partition around the leader",
+    WORK,
+    BATCHES,
+    RETENTION,
+    CLOCKS,
 ];
+
+const WORK: &str = "(service times)";
+const BATCHES: &str = "(batches of an instant)";
+const RETENTION: &str = "(short logs)";
+const CLOCKS: &str = "(fast clocks)";
+
+/// Returns what of a case besides faults is not plain.
+fn features(case: &Case) -> impl Iterator<Item = &'static str> {
+    let features = [
+        (case.work != Work::default(), WORK),
+        (case.batches_instants, BATCHES),
+        (case.retention.get() > 1, RETENTION),
+        (!case.clocks_faster_ppm.is_empty(), CLOCKS),
+    ];
+    features
+        .into_iter()
+        .filter(|(has, _)| *has)
+        .map(|(_, name)| name)
+}
 
 fn kind(fault: &Fault) -> &'static str {
     match (fault.kind, &fault.target) {

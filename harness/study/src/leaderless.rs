@@ -15,14 +15,12 @@ use std::time::Duration;
 
 use longhaul_experiment::mode::ModeError;
 use longhaul_experiment::profile::{Link, Profile, Region, Source};
-use longhaul_experiment::{ModeSpec, ReplicaId, RunError, Seed, Stream, Topology};
+use longhaul_experiment::{ModeSpec, ReplicaId, RunError, Seed, Stream, Topology, parallel};
 use longhaul_protocol::modes::with_mode;
 use longhaul_protocol::{Mode, ModeVisitor};
 use longhaul_sim::backend::agree_on_leader;
 use longhaul_sim::{Simulation, SimulationOptions};
 use rand::Rng;
-
-use crate::in_parallel::in_parallel;
 
 /// The most seeds of one measurement.
 pub const SEEDS_MAX: u64 = 10_000_000;
@@ -37,7 +35,7 @@ pub struct LeaderlessOrder<'a> {
     pub mode: &'a ModeSpec,
     /// Who is where; its leader is killed.
     pub topology: &'a Arc<Topology>,
-    /// The first seed; the others follow it.
+    /// The first seed; the others follow it, and 0 follows the largest.
     pub first_seed: Seed,
     /// How many seeds, 1 to [`SEEDS_MAX`].
     pub seeds: u64,
@@ -127,11 +125,12 @@ impl ModeVisitor for Measure<'_> {
 
     fn visit<M: Mode>(self, mode: M) -> Self::Output {
         let order = self.0;
-        let last = order.first_seed.0.saturating_add(order.seeds);
-        let starts = (order.first_seed.0..last).step_by(SEEDS_AT_A_TIME as usize);
-        let results = in_parallel(starts.collect(), |start: u64| {
-            (start..last.min(start.saturating_add(SEEDS_AT_A_TIME)))
-                .map(|seed| time_without_leader(&mode, order, Seed(seed)))
+        let starts = (0..order.seeds).step_by(SEEDS_AT_A_TIME as usize);
+        let starts: Vec<u64> = starts.collect();
+        let results = parallel::map(&starts, parallel::processors(), |&start| {
+            (start..order.seeds.min(start + SEEDS_AT_A_TIME))
+                .map(|number| Seed(order.first_seed.0.wrapping_add(number)))
+                .map(|seed| time_without_leader(&mode, order, seed))
                 .collect::<Result<Vec<_>, _>>()
         });
         let mut measured = LeaderlessTimes {

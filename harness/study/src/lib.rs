@@ -3,7 +3,6 @@
 //! It may call every other crate, and none but the root calls it.
 
 mod attempts;
-mod in_parallel;
 pub mod leaderless;
 pub mod pbs;
 pub mod repeats;

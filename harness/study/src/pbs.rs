@@ -22,14 +22,12 @@ mod replicas;
 mod tests;
 mod wars;
 
-use longhaul_experiment::Seed;
+use longhaul_experiment::{Seed, parallel};
 
 pub use delay::{Delay, FITS, Fit};
 pub use outcome::{Measured, Point, Sorted, Staleness};
 pub use paper::{PaperFigures, paper_figures};
 pub use wars::predict;
-
-use crate::in_parallel::in_parallel;
 
 /// The most replicas of a setting.
 pub const REPLICAS_MAX: usize = 15;
@@ -122,7 +120,8 @@ pub fn simulate(
     {
         return Err(SettingError::Distances);
     }
-    let seen = in_parallel(replicas::chunks(setting.samples), |chunk| {
+    let chunks = replicas::chunks(setting.samples);
+    let seen = parallel::map(&chunks, parallel::processors(), |&chunk| {
         replicas::run_chunk(setting, seed, chunk, distances_ms)
     });
     Ok(replicas::join(seen))

@@ -37,5 +37,5 @@ pub use diagram::diagram;
 pub use generate::generate;
 pub use hunt::{Caught, HuntOptions, HuntOutcome, Shipped, Subject, VerifyError, hunt};
 pub use judge::{Finding, judge};
-pub use run::{CaseRun, run};
+pub use run::{Carry, CaseRun, RunOptions, run};
 pub use shrink::shrink;

@@ -13,7 +13,7 @@ use longhaul_experiment::random::Generator;
 
 use crate::draws::Draws;
 use crate::jitter::JitterProcess;
-use crate::loss::StreamLoss;
+use crate::loss::{Recovery, StreamLoss};
 use crate::marginal::QuantileTable;
 
 /// What becomes of a frame.
@@ -24,6 +24,10 @@ pub enum Verdict {
     /// The link is cut without a known end: the sender keeps the frame and sends it again when
     /// the link has healed.
     Held,
+    /// It is lost with its connection, which ends then: its segments were lost again and again
+    /// until the sender gave the connection up ([`crate::loss`]). Whatever follows in this epoch
+    /// is lost with it.
+    GivenUp(Time),
 }
 
 /// One connection's way over a directed link.
@@ -66,6 +70,8 @@ pub struct LinkCore {
     draws: Draws,
     busy_until: Time,
     last_release: Time,
+    /// When the sender gives this epoch's connection up.
+    given_up: Option<Time>,
     cut: Option<Cut>,
     order_waits: OrderWaits,
 }
@@ -128,12 +134,14 @@ impl LinkCore {
             draws,
             busy_until: Time::ZERO,
             last_release: Time::ZERO,
+            given_up: None,
             cut: None,
             order_waits: OrderWaits::default(),
         }
     }
 
-    /// Sets the round trip that retransmissions take; without it, twice the one-way delay.
+    /// Sets the round trip that retransmissions take and that the sender's patience follows from;
+    /// without it, twice the one-way delay.
     pub fn with_round_trip(mut self, round_trip: Duration) -> LinkCore {
         if let Some(loss) = &mut self.loss {
             loss.set_round_trip(round_trip);
@@ -154,6 +162,9 @@ impl LinkCore {
             }
             _ => at,
         };
+        if let Some(given_up) = self.given_up {
+            return Verdict::GivenUp(given_up);
+        }
         let mut on_wire = at;
         if let Some(byte_time) = self.byte_time {
             let wire_ns = (bytes as u128 * byte_time) >> 32;
@@ -163,7 +174,15 @@ impl LinkCore {
         }
         let mut delay = self.one_way + self.added.at(on_wire);
         if let Some(loss) = &mut self.loss {
-            delay += loss.delay(at, bytes);
+            match loss.recovery(at, bytes) {
+                Recovery::Within(recovery) => delay += recovery,
+                Recovery::GivenUp(patience) => {
+                    // What was sent before it has arrived by then.
+                    let given_up = self.last_release.max(on_wire + patience);
+                    self.given_up = Some(given_up);
+                    return Verdict::GivenUp(given_up);
+                }
+            }
         }
         let ready = on_wire + delay;
         self.order_waits.frames += 1;
@@ -183,12 +202,14 @@ impl LinkCore {
         self.order_waits
     }
 
-    /// Changes the link's parameters for the frames sent from here on. The jitter's state, the
-    /// wire and the order of releases go on.
-    pub fn set_link(&mut self, link: &Link) {
+    /// Changes the link's parameters for the frames sent from here on, and the round trip as
+    /// [`LinkCore::with_round_trip`] states it. The jitter's state, the wire and the order of
+    /// releases go on.
+    ///
+    /// The round trip takes both directions: when one of them changes, this is due on the other.
+    pub fn set_link(&mut self, link: &Link, round_trip: Duration) {
         self.one_way = link.one_way;
         self.byte_time = byte_time(link.rate_bps);
-        let round_trip = link.one_way * 2;
         match &mut self.loss {
             Some(known) => known.set(link.loss, round_trip),
             none => *none = loss(link.loss, round_trip, self.draws),
@@ -224,6 +245,7 @@ impl LinkCore {
     pub fn begin_epoch(&mut self) {
         self.busy_until = Time::ZERO;
         self.last_release = Time::ZERO;
+        self.given_up = None;
         if let Some(loss) = &mut self.loss {
             loss.begin_epoch();
         }

@@ -10,16 +10,21 @@
 //!   zero (RFC 6298, section 2, with the least variance term of Linux where the RFC asks for a
 //!   least RTO of 1 s).
 //! - A lost retransmission waits for the timer, doubled each time (RFC 6298, section 5.5) up to
-//!   60 s, at most 15 times (Linux `tcp_retries2`).
+//!   60 s.
+//! - A sender that would wait for longer than [`silence_timeout`] of the round trip gives the
+//!   connection up then (the user time-out, RFC 5482): it ends as over a cut link. So a segment on
+//!   a link of less than 100 ms is lost for good when it and two retransmissions are, which come
+//!   0.2 and 0.6 s later and more; the third would come after 1.4 s.
 //! - Segments of a frame recover at the same time: the frame waits for the slowest.
 //!
-//! So a lone segment on an idle connection waits p RTO / (1 - 2p) on average while p is under a
-//! half and the cap plays no part. Left out: tail loss probes (RFC 8985), the congestion window
-//! after a loss, loss of acknowledgements, and the reset after the last retry.
+//! So a lone segment on an idle connection waits p RTO + 2 p^2 RTO on average where three losses
+//! end the connection. Left out: tail loss probes (RFC 8985), the congestion window after a loss,
+//! and loss of acknowledgements.
 
 use std::time::Duration;
 
 use longhaul_experiment::Time;
+use longhaul_experiment::fault::silence_timeout;
 use longhaul_experiment::random::Generator;
 
 use crate::normal;
@@ -33,11 +38,17 @@ pub const VARIANCE_TERM_MIN: Duration = Duration::from_millis(200);
 /// The largest retransmission time-out.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
-/// Retransmissions of one segment by the timer before it is taken as arrived.
-pub const RETRIES_MAX: u32 = 15;
-
 /// Segments that must follow a lost one for a fast retransmit.
 const DUPLICATES: usize = 3;
+
+/// What losses do to a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recovery {
+    /// They delay it by this much.
+    Within(Duration),
+    /// The sender waits this long for an acknowledgement, and then gives the connection up.
+    GivenUp(Duration),
+}
 
 /// The retransmission delays of one connection in one direction.
 #[derive(Clone, Debug)]
@@ -89,11 +100,12 @@ impl StreamLoss {
         self.recent = [None; DUPLICATES];
     }
 
-    /// Returns what losses add to the delay of a frame.
-    pub(crate) fn delay(&mut self, at: Time, bytes: usize) -> Duration {
+    /// Returns what losses do to a frame.
+    pub(crate) fn recovery(&mut self, at: Time, bytes: usize) -> Recovery {
         if self.share == 0.0 {
-            return Duration::ZERO;
+            return Recovery::Within(Duration::ZERO);
         }
+        let patience = silence_timeout(self.round_trip);
         let segments = bytes.div_ceil(SEGMENT_BYTES).max(1);
         let dense = self.recent[0].is_some_and(|oldest| at.since(oldest) <= self.round_trip);
         self.remember(at, segments);
@@ -104,30 +116,37 @@ impl StreamLoss {
             passed += self.until_loss as usize + 1;
             self.until_loss = self.draw_distance();
             let fast = dense || segments - passed >= DUPLICATES;
-            slowest = slowest.max(self.recovery(fast));
+            match self.segment_recovery(fast, patience) {
+                Some(waited) => slowest = slowest.max(waited),
+                None => return Recovery::GivenUp(patience),
+            }
         }
         self.until_loss -= (segments - passed) as u64;
-        slowest
+        Recovery::Within(slowest)
     }
 
-    /// Draws how long one lost segment takes to arrive after all.
-    fn recovery(&mut self, fast: bool) -> Duration {
+    /// Draws how long one lost segment takes to arrive after all; `None`: longer than the sender's
+    /// patience.
+    fn segment_recovery(&mut self, fast: bool, patience: Duration) -> Option<Duration> {
         let mut timeout = self.round_trip + VARIANCE_TERM_MIN;
         let mut waited = Duration::ZERO;
         if fast {
             waited = self.round_trip;
             if !self.draw_lost() {
-                return waited;
+                return Some(waited);
             }
         }
-        for _ in 0..RETRIES_MAX {
+        // Time-outs grow, so this ends, also where everything is lost.
+        loop {
             waited += timeout;
+            if waited > patience {
+                return None;
+            }
             if !self.draw_lost() {
-                break;
+                return Some(waited);
             }
             timeout = (timeout * 2).min(TIMEOUT_MAX.max(timeout));
         }
-        waited
     }
 
     fn draw_lost(&mut self) -> bool {
@@ -162,23 +181,40 @@ mod tests {
         StreamLoss::new(share, Duration::from_millis(100), generator)
     }
 
+    fn delay(loss: &mut StreamLoss, at: Time, bytes: usize) -> Option<Duration> {
+        match loss.recovery(at, bytes) {
+            Recovery::Within(delay) => Some(delay),
+            Recovery::GivenUp(_) => None,
+        }
+    }
+
+    /// The mean over all frames of the delays of those that arrive.
     fn mean_seconds(loss: &mut StreamLoss, frames: u64, gap_ms: u64, bytes: usize) -> f64 {
         let total: f64 = (1..=frames)
-            .map(|frame| {
-                loss.delay(Time::from_millis(frame * gap_ms), bytes)
-                    .as_secs_f64()
-            })
+            .filter_map(|frame| delay(loss, Time::from_millis(frame * gap_ms), bytes))
+            .map(|delay| delay.as_secs_f64())
             .sum();
         total / frames as f64
     }
 
     #[test]
-    fn a_lone_segment_waits_for_the_timer_and_its_doublings() {
-        // RTO = 100 + 200 ms; mean p RTO / (1 - 2p) = 0.05 x 0.3 / 0.9 = 16.67 ms. The second
-        // moment is near p RTO^2 (1 + ...) = 0.0065 s^2, so 400 000 frames give a standard error
-        // of 0.13 ms: 4% is five of them.
+    fn a_lone_segment_waits_for_the_timer_and_its_doubling() {
+        // RTO = 100 + 200 ms, so retransmissions come after 0.3, 0.9 and 2.1 s, the last beyond the
+        // patience of 10 x 100 ms: the mean is p (1 - p) 0.3 + p^2 (1 - p) 0.9 = 0.05 x 0.95 x 0.3
+        // + 0.0025 x 0.95 x 0.9 = 16.39 ms. The second moment is 0.0475 x 0.09 + 0.0024 x 0.81 =
+        // 0.0062 s^2, so 400 000 frames give a standard error of 0.12 ms: 4% is five of them.
         let mean = mean_seconds(&mut loss(0.05), 400_000, 1_000, 100);
-        assert!((mean / 0.016_667 - 1.0).abs() < 0.04, "{mean}");
+        assert!((mean / 0.016_39 - 1.0).abs() < 0.04, "{mean}");
+    }
+
+    #[test]
+    fn a_connection_is_given_up_at_the_share_of_three_losses_in_a_row() {
+        // p^3 = 0.008 of 100 000 lone segments: 800, with a deviation of 28.
+        let mut loss = loss(0.2);
+        let given_up = (1..=100_000u64)
+            .filter(|frame| delay(&mut loss, Time::from_millis(frame * 2_000), 100).is_none())
+            .count();
+        assert!((660..=940).contains(&given_up), "{given_up}");
     }
 
     #[test]
@@ -196,19 +232,19 @@ mod tests {
         let mut loss = loss(0.01);
         let hit = (1..=100_000u64)
             .filter(|frame| {
-                !loss
-                    .delay(Time::from_millis(frame * 1_000), 10 * SEGMENT_BYTES)
-                    .is_zero()
+                let at = Time::from_millis(frame * 1_000);
+                delay(&mut loss, at, 10 * SEGMENT_BYTES) != Some(Duration::ZERO)
             })
             .count();
         assert!((hit as f64 / 100_000.0 - 0.0956).abs() < 0.0037, "{hit}");
     }
 
     #[test]
-    fn a_link_that_loses_everything_delivers_after_the_last_retry() {
-        // 0.3 (1 + 2 + ... + 128) = 76.5 s, then seven times 60 s: 496.5 s.
-        let delay = loss(1.0).delay(Time::from_millis(1), 100);
-        assert_eq!(delay, Duration::from_millis(496_500));
-        assert_eq!(loss(0.0).delay(Time::ZERO, 1 << 20), Duration::ZERO);
+    fn a_link_that_loses_everything_ends_the_connection_when_patience_does() {
+        let given_up = loss(1.0).recovery(Time::from_millis(1), 100);
+        // Ten times the round trip.
+        assert_eq!(given_up, Recovery::GivenUp(Duration::from_secs(1)));
+        let clean = loss(0.0).recovery(Time::ZERO, 1 << 20);
+        assert_eq!(clean, Recovery::Within(Duration::ZERO));
     }
 }

@@ -1,6 +1,5 @@
 //! Marginal distributions of jitter: exact tails, exact quantiles, and a fast table of them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use longhaul_experiment::profile::Marginal;
@@ -66,34 +65,22 @@ impl QuantileTable {
         Duration::from_nanos(self.at_score(z) as u64)
     }
 
+    /// Draws an added delay, to the nanosecond; nothing is drawn when it never varies.
+    ///
+    /// Caution: draws are independent of each other. Links draw from [`crate::jitter`] instead,
+    /// which is a process in time.
+    pub fn draw(&self, generator: &mut Generator) -> Duration {
+        let score = if self.is_constant() {
+            0.0
+        } else {
+            normal::draw(generator)
+        };
+        Duration::from_nanos(self.at_score(score) as u64)
+    }
+
     /// Says whether the added delay never varies.
     pub fn is_constant(&self) -> bool {
         self.constant
-    }
-}
-
-/// Independent draws from a tabulated marginal. Caution: links draw from [`crate::jitter`] instead,
-/// which is a process in time.
-#[derive(Clone, Debug)]
-pub struct MarginalDraws {
-    table: Arc<QuantileTable>,
-    generator: Generator,
-}
-
-impl MarginalDraws {
-    /// Returns the draws of a stream.
-    pub fn new(table: Arc<QuantileTable>, generator: Generator) -> MarginalDraws {
-        MarginalDraws { table, generator }
-    }
-
-    /// Draws, to the nanosecond. Nothing is drawn from the stream when nothing varies.
-    pub fn draw(&mut self) -> Duration {
-        let score = if self.table.is_constant() {
-            0.0
-        } else {
-            normal::draw(&mut self.generator)
-        };
-        Duration::from_nanos(self.table.at_score(score) as u64)
     }
 }
 
@@ -337,6 +324,7 @@ fn ns(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use longhaul_experiment::profile::Component;
+    use longhaul_experiment::{Seed, Stream};
     use statrs::distribution::{ContinuousCDF, Gamma};
 
     use super::*;
@@ -469,6 +457,19 @@ mod tests {
         near(table_ms(&stated, 0.5), 2.0, 0.06);
         near(table_ms(&stated, 0.99), 26.0, 0.03);
         near(table_ms(&stated, 0.9999), 90.0, 0.01);
+    }
+
+    #[test]
+    fn draws_are_those_of_the_marginal_and_nothing_is_drawn_for_a_constant_one() {
+        let table = QuantileTable::new(&Marginal::Exponential { mean: ms(3.0) });
+        let mut generator = Seed(5).stream(Stream::Sync, 0);
+        let total: Duration = (0..10_000).map(|_| table.draw(&mut generator)).sum();
+        // The mean of 10^4 draws deviates by 3 ms / 100; four of these are granted.
+        near(total.as_secs_f64() / 10.0, 3.0, 0.04);
+        let drawn = generator.get_word_pos();
+        let none = QuantileTable::new(&Marginal::None);
+        assert_eq!(none.draw(&mut generator), Duration::ZERO);
+        assert_eq!(generator.get_word_pos(), drawn);
     }
 
     #[test]

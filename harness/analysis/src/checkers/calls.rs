@@ -1,7 +1,7 @@
 //! From records to calls: what of a history a checker may rely on, and how it is told.
 
 use bytes::Bytes;
-use longhaul_experiment::operation::integer_value;
+use longhaul_experiment::operation::{integer_bytes, integer_value};
 use longhaul_experiment::workload::writer_of;
 use longhaul_experiment::{
     Operation, OperationKind, OperationRecord, OperationResult, Outcome, Time, Version,
@@ -47,6 +47,25 @@ pub(super) const fn result(record: &OperationRecord) -> Option<&OperationResult>
     match &record.outcome {
         Outcome::Ok(result) => Some(result),
         Outcome::Fail(_) | Outcome::Unknown(_) => None,
+    }
+}
+
+/// Returns what a successful operation left at its key; `None` when it wrote nothing.
+pub(super) fn left(operation: &Operation, result: &OperationResult) -> Option<Bytes> {
+    match (operation, result) {
+        (Operation::Write { value, .. }, _)
+        | (
+            Operation::CompareAndSet { value, .. },
+            OperationResult::Swapped { swapped: true, .. },
+        ) => Some(value.clone()),
+        (_, OperationResult::Added { total, .. }) => Some(integer_bytes(*total)),
+        (
+            _,
+            OperationResult::Taken {
+                taken: true, left, ..
+            },
+        ) => Some(integer_bytes(*left)),
+        _ => None,
     }
 }
 
@@ -106,7 +125,7 @@ pub(super) fn span(record: &OperationRecord) -> Result<Option<(Time, Option<Time
     let Some(result) = result else {
         return Ok(Some((sent_at, None)));
     };
-    if result_kind(result) != kind {
+    if result.kind() != kind {
         return contradiction(record, "was answered as if it were of another kind");
     }
     match record.completed_at {
@@ -125,16 +144,6 @@ fn contradiction<T>(record: &OperationRecord, what: &str) -> Result<T, String> {
         record.id,
         record.operation.kind().name()
     ))
-}
-
-const fn result_kind(result: &OperationResult) -> OperationKind {
-    match result {
-        OperationResult::Read { .. } => OperationKind::Read,
-        OperationResult::Written { .. } => OperationKind::Write,
-        OperationResult::Swapped { .. } => OperationKind::CompareAndSet,
-        OperationResult::Added { .. } => OperationKind::Add,
-        OperationResult::Taken { .. } => OperationKind::TakeIfEnough,
-    }
 }
 
 /// Tells an operation: what it asked, what it heard, and when.

@@ -3,12 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use longhaul_experiment::operation::integer_bytes;
-use longhaul_experiment::{
-    Key, Operation, OperationId, OperationKind, OperationRecord, OperationResult,
-};
+use longhaul_experiment::{Key, OperationId, OperationKind, OperationRecord};
 
-use super::calls::{result, span, told, value_told};
+use super::calls::{left, result, span, told, value_told};
 use super::convergence::by_key;
 use super::{FinalRead, Guarantee, Verdict, Violation};
 
@@ -93,25 +90,6 @@ fn written(history: &[OperationRecord]) -> Result<BTreeMap<Key, Writers<'_>>, St
             .extend(left.map(|value| (record, value)));
     }
     Ok(written)
-}
-
-/// Returns what a successful operation left at its key; `None` when it wrote nothing.
-fn left(operation: &Operation, result: &OperationResult) -> Option<Bytes> {
-    match (operation, result) {
-        (Operation::Write { value, .. }, _)
-        | (
-            Operation::CompareAndSet { value, .. },
-            OperationResult::Swapped { swapped: true, .. },
-        ) => Some(value.clone()),
-        (_, OperationResult::Added { total, .. }) => Some(integer_bytes(*total)),
-        (
-            _,
-            OperationResult::Taken {
-                taken: true, left, ..
-            },
-        ) => Some(integer_bytes(*left)),
-        _ => None,
-    }
 }
 
 /// A write that is not everywhere any more.

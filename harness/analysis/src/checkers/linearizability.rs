@@ -14,7 +14,12 @@ pub struct LinearizabilityOptions {
     /// Which method judges a key.
     pub method: Method,
     /// How many operations the search of one key may try before it gives up with
-    /// [`Verdict::Unknown`]. A step costs under a microsecond, and at most some 200 bytes.
+    /// [`Verdict::Unknown`].
+    ///
+    /// Caution: a step keeps one configuration at most, of some 200 bytes, one bit for each
+    /// operation on the key whose outcome is unknown, and one bit for each other operation from the
+    /// first not yet placed to the last placed. With 8000 unknown outcomes on one key that is
+    /// 1.2 KB a step, and 5 GB at [`LinearizabilityOptions::STEP_LIMIT`].
     pub step_limit: u64,
     /// What comes first at one instant.
     pub same_instant: SameInstant,

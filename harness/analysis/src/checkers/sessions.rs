@@ -1,11 +1,12 @@
 //! The four session guarantees, per client and key.
 
 use bytes::Bytes;
+use longhaul_experiment::operation::integer_bytes;
 use longhaul_experiment::{
-    ClientId, Key, Operation, OperationId, OperationRecord, OperationResult, Time, Version,
+    ClientId, Key, OperationId, OperationRecord, OperationResult, Time, Version,
 };
 
-use super::calls::{result, span, told, value_told, version_told};
+use super::calls::{left, result, span, told, value_told, version_told};
 use super::{Guarantee, Verdict, Violation};
 
 /// Judges one of the four session guarantees of Terry et al. ("Session Guarantees for Weakly
@@ -183,22 +184,25 @@ fn may_follow(before: &Heard<'_>, after: &Heard<'_>) -> bool {
 }
 
 /// Returns what the key is known to have held with the version heard: `None` when that is unknown.
-fn held(record: &OperationRecord) -> Option<Option<&Bytes>> {
-    match (&record.operation, result(record)?) {
-        (_, OperationResult::Read { value, .. }) => Some(value.as_ref()),
-        (Operation::Write { value, .. }, _)
-        | (
-            Operation::CompareAndSet { value, .. },
-            OperationResult::Swapped { swapped: true, .. },
-        ) => Some(Some(value)),
-        _ => None,
+///
+/// A take that found too little tells an integer above 0 as well: 0 may also be no value.
+fn held(record: &OperationRecord) -> Option<Option<Bytes>> {
+    match result(record)? {
+        OperationResult::Read { value, .. } => Some(value.clone()),
+        OperationResult::Taken {
+            taken: false, left, ..
+        } => (*left != 0).then(|| Some(integer_bytes(*left))),
+        result => left(&record.operation, result).map(Some),
     }
 }
 
 fn violation(guarantee: Guarantee, before: Heard<'_>, after: Heard<'_>) -> Violation {
     let what = if before.version == after.version && after.role == Role::Read {
         let value = held(before.record).flatten();
-        format!("heard the same version, but of {}", value_told(value))
+        format!(
+            "heard the same version, but of {}",
+            value_told(value.as_ref())
+        )
     } else {
         let order = if before.version == after.version {
             "the same version"

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::REPEATS_MIN;
-use super::figures::{Figure, Samples};
+use super::figures::{Figure, NotJudged, Samples};
 use super::rule::{Limit, Metric};
 use crate::statistics::student::{two_sided_probability, two_sided_quantile, upper_probability};
 
@@ -47,7 +47,7 @@ pub struct Change {
 /// # Errors
 ///
 /// Says why the figures are not compared.
-pub fn between_runs(samples: &Samples) -> Result<Change, String> {
+pub fn between_runs(samples: &Samples) -> Result<Change, NotJudged> {
     let (base, other) = (known(&samples.base)?, known(&samples.other)?);
     let floor = resolution(samples.cell.metric);
     let absolute = Difference::welch(&base, &other, floor * mean(&base).abs());
@@ -73,12 +73,10 @@ pub fn between_runs(samples: &Samples) -> Result<Change, String> {
 /// # Errors
 ///
 /// Says why the figures are not compared.
-pub fn between_single_runs(samples: &Samples) -> Result<Change, String> {
-    let first = |figures: &[Figure]| match figures.first() {
-        Some(&Figure::Known(value, bounds)) => Ok((value, bounds)),
-        Some(Figure::TooFew) => Err(TOO_FEW.to_owned()),
-        Some(Figure::BeyondTimeout) => Err(BEYOND.to_owned()),
-        None => Err(NO_RUN.to_owned()),
+pub fn between_single_runs(samples: &Samples) -> Result<Change, NotJudged> {
+    let first = |figures: &[Figure]| {
+        let figure = figures.first().ok_or(NotJudged::TooFewRepeats)?;
+        figure.known()
     };
     let ((base, base_bounds), (other, other_bounds)) =
         (first(&samples.base)?, first(&samples.other)?);
@@ -143,25 +141,31 @@ fn probability_of(interval: &Interval) -> Option<f64> {
 /// Returns the probability, where the true change is the limit, that repeated runs show as large
 /// a change for the worse as these: small means that the limit is exceeded.
 ///
-/// Where every run of the other side has the figure beyond the time-out and none of the first
-/// side does, it is that of such an order by chance: one in the number of ways to choose the runs.
+/// Of a percentile beyond the time-out nothing is known but that it is above every latency.
+///
+/// - Where every run of the first side has it there, it cannot get worse: 1.
+/// - Where every run of the other side has it there and none of the first side does, it is worse by
+///   more than any limit, unless chance shared the runs out so. With a chance q for each run, alike
+///   on both sides, that has the probability (1-q)^m q^n, at most m^m n^n / (m+n)^(m+n), whatever q
+///   is: 1/64 for three repeats, 1/1024 for five.
+/// - Where only some runs have it there, a number of the change cannot be told.
 ///
 /// # Errors
 ///
 /// Says why it cannot be told.
-pub fn beyond_limit(samples: &Samples, limit: Limit) -> Result<f64, String> {
-    let beyond = |figures: &[Figure]| {
-        let lost = figures.iter().filter(|one| **one == Figure::BeyondTimeout);
-        lost.count()
-    };
-    if beyond(&samples.base) == 0
-        && !samples.base.contains(&Figure::TooFew)
-        && !samples.other.is_empty()
-        && beyond(&samples.other) == samples.other.len()
-    {
-        return Ok(1.0 / choices(samples.base.len(), samples.other.len()));
+pub fn beyond_limit(samples: &Samples, limit: Limit) -> Result<f64, NotJudged> {
+    let (base, other) = (&samples.base, &samples.other);
+    if base.len().min(other.len()) < REPEATS_MIN {
+        return Err(NotJudged::TooFewRepeats);
     }
-    let (base, other) = (known(&samples.base)?, known(&samples.other)?);
+    let all_beyond = |figures: &[Figure]| figures.iter().all(|one| *one == Figure::BeyondTimeout);
+    if all_beyond(base) && !other.contains(&Figure::TooFew) {
+        return Ok(1.0);
+    }
+    if all_beyond(other) && known(base).is_ok() {
+        return Ok(all_lost_by_chance(base.len(), other.len()));
+    }
+    let (base, other) = (known(base)?, known(other)?);
     let floor = resolution(samples.cell.metric);
     let more_is_better = samples.cell.metric.more_is_better();
     let (difference, threshold) = match limit {
@@ -170,17 +174,15 @@ pub fn beyond_limit(samples: &Samples, limit: Limit) -> Result<f64, String> {
             (difference, if more_is_better { -amount } else { amount })
         }
         Limit::Relative(share) => {
-            let zero = || "a figure is zero, so no share of it can be told".to_owned();
             // Goodput of zero on the other side alone is a loss of everything.
             if more_is_better && mean(&base) > 0.0 && other.iter().all(|value| *value == 0.0) {
-                return Ok(1.0 / choices(base.len(), other.len()));
+                return Ok(all_lost_by_chance(base.len(), other.len()));
             }
-            let logs = logarithms(&base).zip(logarithms(&other)).ok_or_else(zero)?;
+            let logs = logarithms(&base).zip(logarithms(&other));
+            let (base, other) = logs.ok_or(NotJudged::Zero)?;
             let share = if more_is_better { -share } else { share };
-            (
-                Difference::welch(&logs.0, &logs.1, floor),
-                libm::log1p(share),
-            )
+            let difference = Difference::welch(&base, &other, floor);
+            (difference, libm::log1p(share))
         }
     };
     let excess = difference.estimate - threshold;
@@ -188,21 +190,21 @@ pub fn beyond_limit(samples: &Samples, limit: Limit) -> Result<f64, String> {
     Ok(difference.upper(excess))
 }
 
-const TOO_FEW: &str = "fewer than 10 operations lie beyond it; measure longer";
-const BEYOND: &str = "it falls among operations that did not succeed";
-const NO_RUN: &str = "there is no run";
-
 /// The figures of repeated runs when all are numbers.
-fn known(figures: &[Figure]) -> Result<Vec<f64>, String> {
+fn known(figures: &[Figure]) -> Result<Vec<f64>, NotJudged> {
     if figures.len() < REPEATS_MIN {
-        return Err(format!("fewer than {REPEATS_MIN} repeats"));
+        return Err(NotJudged::TooFewRepeats);
     }
-    let one = |figure: &Figure| match figure {
-        Figure::Known(value, _) => Ok(*value),
-        Figure::TooFew => Err(TOO_FEW.to_owned()),
-        Figure::BeyondTimeout => Err(BEYOND.to_owned()),
-    };
-    figures.iter().map(one).collect()
+    let values = figures.iter().map(|figure| figure.known());
+    values.map(|figure| Ok(figure?.0)).collect()
+}
+
+/// The most that the probability can be that something happens in all of `second` runs and in
+/// none of `first` alike ones.
+fn all_lost_by_chance(first: usize, second: usize) -> f64 {
+    let (first, second) = (first as f64, second as f64);
+    let all = first + second;
+    libm::pow(first / all, first) * libm::pow(second / all, second)
 }
 
 fn resolution(metric: Metric) -> f64 {
@@ -210,13 +212,6 @@ fn resolution(metric: Metric) -> f64 {
         Metric::Mean | Metric::Percentile(_) => RESOLUTION,
         Metric::Goodput | Metric::Errors => 0.0,
     }
-}
-
-/// The number of ways to choose `second` of `first + second` runs.
-fn choices(first: usize, second: usize) -> f64 {
-    (1..=second).fold(1.0, |product, step| {
-        product * (first + step) as f64 / step as f64
-    })
 }
 
 fn logarithms(values: &[f64]) -> Option<Vec<f64>> {

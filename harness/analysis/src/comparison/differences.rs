@@ -1,10 +1,13 @@
 //! In what compared runs differ besides what is measured.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use longhaul_experiment::record::BackendKind;
 use serde::Serialize;
 
 use super::Side;
+use crate::scenario::LinkSummary;
 use crate::summary::Summary;
 
 /// How far the lateness of a calibrated link may differ at the median, in milliseconds.
@@ -54,8 +57,9 @@ pub fn between(base: &Side<'_>, other: &Side<'_>) -> Vec<Difference> {
 /// Returns in what two runs differ.
 ///
 /// What matters, so that they are not to be compared: the backend; the profile with its source
-/// and date; the regions of replicas, leader and clients; arrivals, rate, mix, values and keys
-/// of the workload; faults; durability; measured window, operation time-out, operations in flight
+/// and date, and each link's delay, jitter, loss and rate as they were in the run; the regions of
+/// replicas, leader and clients; arrivals, rate, mix, values and keys of the workload; faults;
+/// durability; in virtual time what replicas' work cost; measured window, operation time-out, operations in flight
 /// and connections; an incomplete run. Only warned of: longhaul's version, processor, number of
 /// processors, system, scheduling, compensation, warm-up and drain, and links whose achieved less
 /// asked median delay differs by more than 0.1 ms. The seed, the name and the list of modes may
@@ -77,12 +81,18 @@ fn what_is_measured(base: &Summary, other: &Summary, found: &mut Found) {
     matters("the profile", &a.profile, &b.profile);
     matters("the profile's source", &a.profile_source, &b.profile_source);
     matters("the profile's date", &a.profile_date, &b.profile_date);
+    if let Some((what, base, other)) = links(&a.links, &b.links) {
+        matters(&what, &base, &other);
+    }
     matters("the replicas' regions", &a.replicas, &b.replicas);
     matters("the leader's region", &a.leader, &b.leader);
     matters("the clients' regions", &a.clients, &b.clients);
     matters("the workload", &a.workload, &b.workload);
     matters("the faults", &a.faults, &b.faults);
     matters("what replicas keep", &a.durability, &b.durability);
+    if base.backend == BackendKind::Sim {
+        matters("what replicas' work costs", &a.service, &b.service);
+    }
     matters("the measured seconds", &a.measured_s, &b.measured_s);
     matters(
         "the time-out",
@@ -95,6 +105,41 @@ fn what_is_measured(base: &Summary, other: &Summary, found: &mut Found) {
         &b.max_in_flight,
     );
     matters("the number of connections", &a.connections, &b.connections);
+}
+
+/// Tells the first link that differs, how many others do, and what it is on either side.
+fn links(base: &[LinkSummary], other: &[LinkSummary]) -> Option<(String, Told, Told)> {
+    let ends = |link: &LinkSummary| (link.from.clone(), link.to.clone());
+    let by_ends = |links: &[LinkSummary]| -> BTreeMap<_, _> {
+        let told = |link: &LinkSummary| (ends(link), Told(link.to_string()));
+        links.iter().map(told).collect()
+    };
+    let (base, other) = (by_ends(base), by_ends(other));
+    let all: BTreeSet<&(String, String)> = base.keys().chain(other.keys()).collect();
+    let mut differing = all
+        .into_iter()
+        .filter(|ends| base.get(ends) != other.get(ends));
+    let first = differing.next()?;
+    let more = match differing.count() {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    let what = format!("the link from {} to {}{more}", first.0, first.1);
+    let side = |links: &BTreeMap<(String, String), Told>| {
+        let none = || Told("none".to_owned());
+        links.get(first).cloned().unwrap_or_else(none)
+    };
+    Some((what, side(&base), side(&other)))
+}
+
+/// A description, which stands in messages without quotation marks.
+#[derive(Clone, PartialEq)]
+struct Told(String);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
 }
 
 fn how_it_is_measured(base: &Summary, other: &Summary, found: &mut Found) {
@@ -113,7 +158,7 @@ fn how_it_is_measured(base: &Summary, other: &Summary, found: &mut Found) {
         &a.longhaul_version,
         &b.longhaul_version,
     );
-    if base.backend == longhaul_experiment::record::BackendKind::Sim {
+    if base.backend == BackendKind::Sim {
         // Virtual time does not feel the machine.
         return;
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::rule::{FailIf, Metric};
-use super::{Options, Side};
+use crate::Analysis;
 use crate::statistics::Bounds;
-use crate::summary::{ModeSummary, OperationSummary, RegionSummary};
+use crate::summary::OperationSummary;
 
 /// Which figure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -27,10 +27,60 @@ pub struct Cell {
 pub enum Figure {
     /// A number and its interval within the run.
     Known(f64, Option<Bounds>),
-    /// It falls among operations that did not succeed: above every latency.
+    /// A percentile that falls among operations that did not succeed: above every latency.
     BeyondTimeout,
-    /// Fewer than 10 operations lie beyond it.
+    /// A mean where some operation did not succeed: it has no number, and need not be large.
+    Unstated,
+    /// A percentile with fewer than 10 operations beyond it.
     TooFew,
+}
+
+impl Figure {
+    /// Returns the number and its interval within the run.
+    ///
+    /// # Errors
+    ///
+    /// Says why there is no number to compare.
+    pub const fn known(self) -> Result<(f64, Option<Bounds>), NotJudged> {
+        match self {
+            Figure::Known(value, bounds) => Ok((value, bounds)),
+            Figure::BeyondTimeout => Err(NotJudged::BeyondTimeout),
+            Figure::Unstated => Err(NotJudged::Unstated),
+            Figure::TooFew => Err(NotJudged::TooFew),
+        }
+    }
+}
+
+/// Why a figure was not compared, or a limit on it not judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotJudged {
+    /// A percentile has fewer than 10 operations beyond it in some run.
+    #[error("fewer than 10 operations lie beyond it; measure longer")]
+    TooFew,
+    /// A percentile falls among operations that did not succeed, in some runs.
+    #[error("it falls among operations that did not succeed; see their errors")]
+    BeyondTimeout,
+    /// Some operation did not succeed, so that there is no mean.
+    #[error("there is no mean where an operation did not succeed; set a limit on errors besides")]
+    Unstated,
+    /// A side is a single run.
+    #[error("single runs decide no limit; repeat both sides 3 times or more")]
+    SingleRuns,
+    /// A side has fewer runs with the figure than inference between runs takes.
+    #[error("it stands in fewer than 3 runs of a side; repeat both sides 3 times or more")]
+    TooFewRepeats,
+    /// A figure is zero.
+    #[error("it is zero, so that no share of it can be told; set an absolute limit")]
+    Zero,
+    /// Every run of the other side has it beyond the time-out and none of the first, but so few
+    /// runs among so many figures do not exclude chance.
+    #[error(
+        "it falls among operations that did not succeed in every run of the other side and in none \
+         of the first, which chance may do among so many figures; repeat more often, and see their \
+         errors"
+    )]
+    PerhapsLost,
 }
 
 /// The figures of one cell on both sides, one per run.
@@ -44,25 +94,12 @@ pub struct Samples {
     pub other: Vec<Figure>,
 }
 
-/// Returns the figures of all cells that both sides have in every run, ascending.
-pub(super) fn samples(base: &Side<'_>, other: &Side<'_>, options: &Options) -> Vec<Samples> {
-    let (base_mode, other_mode) = match &options.modes {
-        Some((base, other)) => (Some(base.as_str()), Some(other.as_str())),
-        None => (None, None),
-    };
-    let metrics = metrics(&options.rules);
-    let base = side_figures(base, base_mode, &metrics);
-    // A named mode of the other side stands for the first side's.
-    let mut other = side_figures(other, other_mode, &metrics);
-    if let (Some(from), Some(to)) = (other_mode, base_mode) {
-        let renamed = other.into_iter().map(|(mut cell, figures)| {
-            if cell.mode == from {
-                to.clone_into(&mut cell.mode);
-            }
-            (cell, figures)
-        });
-        other = renamed.collect();
-    }
+/// Returns the figures of all cells that both sides have, ascending; a run without such operations
+/// adds none.
+pub(super) fn samples(base: &[&Analysis], other: &[&Analysis], rules: &[FailIf]) -> Vec<Samples> {
+    let metrics = metrics(rules);
+    let base = side_figures(base, &metrics);
+    let mut other = side_figures(other, &metrics);
     let both = base.into_iter().filter_map(|(cell, base)| {
         let other = other.remove(&cell)?;
         Some(Samples { cell, base, other })
@@ -78,60 +115,43 @@ fn metrics(rules: &[FailIf]) -> Vec<Metric> {
     metrics
 }
 
-fn side_figures(
-    side: &Side<'_>,
-    mode: Option<&str>,
-    metrics: &[Metric],
-) -> BTreeMap<Cell, Vec<Figure>> {
+fn side_figures(runs: &[&Analysis], metrics: &[Metric]) -> BTreeMap<Cell, Vec<Figure>> {
     let mut cells: BTreeMap<Cell, Vec<Figure>> = BTreeMap::new();
-    for run in super::compared_runs(side) {
-        let modes = run.summary.modes.iter();
-        for one in modes.filter(|one| mode.is_none_or(|mode| one.mode == mode)) {
-            for (region, kind, operations) in operations(one) {
+    for mode in runs.iter().flat_map(|run| &run.summary.modes) {
+        for region in &mode.regions {
+            for (kind, operations) in region.operations() {
                 for &metric in metrics {
                     let cell = Cell {
-                        mode: one.mode.clone(),
+                        mode: mode.mode.clone(),
                         region: region.region.clone(),
                         kind,
                         metric,
                     };
-                    cells
-                        .entry(cell)
-                        .or_default()
-                        .push(figure(operations, metric));
+                    let figures = cells.entry(cell).or_default();
+                    figures.push(figure(operations, metric));
                 }
             }
         }
     }
-    let runs = super::compared_runs(side).len();
-    cells.retain(|_, figures| figures.len() == runs);
     cells
-}
-
-fn operations(
-    mode: &ModeSummary,
-) -> impl Iterator<Item = (&RegionSummary, &'static str, &OperationSummary)> {
-    mode.regions.iter().flat_map(|region| {
-        let writes = region.writes.iter().map(move |one| (region, "write", one));
-        writes.chain(region.reads.iter().map(move |one| (region, "read", one)))
-    })
 }
 
 /// Returns one figure of some operations.
 pub fn figure(operations: &OperationSummary, metric: Metric) -> Figure {
     let intervals = &operations.intervals;
-    let latency = |value: Option<f64>, interval| match value {
+    let latency = |value: Option<f64>, interval, otherwise| match value {
         Some(value) => Figure::Known(value, interval),
-        None => Figure::BeyondTimeout,
+        None => otherwise,
     };
     match metric {
-        Metric::Mean => latency(operations.latency_ms.mean, intervals.mean),
+        Metric::Mean => latency(operations.latency_ms.mean, intervals.mean, Figure::Unstated),
         Metric::Percentile(percentile) if percentile.is_unsupported_by(operations.due) => {
             Figure::TooFew
         }
         Metric::Percentile(percentile) => latency(
             operations.latency_ms.at(percentile),
             intervals.at(percentile),
+            Figure::BeyondTimeout,
         ),
         Metric::Goodput => Figure::Known(operations.goodput_ops, intervals.goodput),
         Metric::Errors => {

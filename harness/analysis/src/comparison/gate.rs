@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::figures::{Cell, Samples};
+use super::figures::{Cell, Figure, NotJudged, Samples};
 use super::rule::FailIf;
 use super::{Level, change};
 
 /// The probability that gates fire although no figure changed beyond its limit, at most, over
-/// all figures that the rules of one comparison judge.
+/// all figures that the rules of one comparison judge, of all its sides together.
 pub const GATE_ERROR: f64 = 0.05;
 
 /// What came of a rule.
@@ -17,9 +17,9 @@ pub enum Outcome {
     /// The change exceeds the limit: its lower 95% bound, one-sided and corrected for the number
     /// of figures judged, lies beyond it.
     Fires,
-    /// No figure is shown to exceed the limit.
+    /// Every figure that the rule concerns was judged, and none is shown to exceed the limit.
     Holds,
-    /// No figure could be judged.
+    /// No figure is shown to exceed the limit, but some could not be judged, or there are none.
     CannotTell,
 }
 
@@ -35,49 +35,97 @@ pub struct Gate {
     /// How many figures were judged.
     pub judged: usize,
     /// The figures that were not, and why.
-    pub not_judged: Vec<(Cell, String)>,
+    pub not_judged: Vec<(Cell, NotJudged)>,
 }
 
-/// Judges rules from the figures of repeated runs; single runs decide none.
-pub fn judge(samples: &[Samples], level: Level, rules: &[FailIf]) -> Vec<Gate> {
+/// The figures of one further side beside those of the first.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair<'a> {
+    /// The figures.
+    pub samples: &'a [Samples],
+    /// What they rest on: single runs decide no gate.
+    pub level: Level,
+}
+
+/// A figure under a rule.
+struct Judged<'a> {
+    gate: usize,
+    samples: &'a Samples,
+    probability: f64,
+}
+
+/// Judges rules on the figures of all sides, corrected for all of them together; returns for each
+/// side one gate per rule.
+pub fn judge(pairs: &[Pair<'_>], rules: &[FailIf]) -> Vec<Vec<Gate>> {
     let mut gates: Vec<Gate> = Vec::new();
-    let mut judged: Vec<(usize, &Cell)> = Vec::new();
-    let mut probabilities = Vec::new();
-    for (number, rule) in rules.iter().enumerate() {
-        let mut gate = Gate {
-            rule: rule.to_string(),
-            outcome: Outcome::CannotTell,
-            exceeded: Vec::new(),
-            judged: 0,
-            not_judged: Vec::new(),
-        };
-        let concerned = samples.iter().filter(|one| one.cell.metric == rule.metric);
-        for one in concerned {
-            let beyond = match level {
-                Level::Runs => change::beyond_limit(one, rule.limit),
-                Level::SingleRuns => Err("single runs decide no gate; repeat them".to_owned()),
-            };
-            match beyond {
-                Ok(probability) => {
-                    gate.judged += 1;
-                    judged.push((number, &one.cell));
-                    probabilities.push(probability);
+    let mut family: Vec<Judged<'_>> = Vec::new();
+    for pair in pairs {
+        for rule in rules {
+            let concerned = pair.samples.iter();
+            let concerned = concerned.filter(|one| one.cell.metric == rule.metric);
+            let mut not_judged = Vec::new();
+            for samples in concerned {
+                let beyond = match pair.level {
+                    Level::Runs => change::beyond_limit(samples, rule.limit),
+                    Level::SingleRuns => Err(NotJudged::SingleRuns),
+                };
+                match beyond {
+                    Ok(probability) => family.push(Judged {
+                        gate: gates.len(),
+                        samples,
+                        probability,
+                    }),
+                    Err(reason) => not_judged.push((samples.cell.clone(), reason)),
                 }
-                Err(reason) => gate.not_judged.push((one.cell.clone(), reason)),
             }
+            gates.push(Gate {
+                rule: rule.to_string(),
+                outcome: Outcome::CannotTell,
+                exceeded: Vec::new(),
+                judged: 0,
+                not_judged,
+            });
         }
-        if gate.judged > 0 {
-            gate.outcome = Outcome::Holds;
-        }
-        gates.push(gate);
     }
-    for ((number, cell), corrected) in judged.into_iter().zip(holm(&probabilities)) {
+    let probabilities: Vec<f64> = family.iter().map(|one| one.probability).collect();
+    for (judged, corrected) in family.iter().zip(holm(&probabilities)) {
+        gates[judged.gate].take(judged.samples, corrected);
+    }
+    for gate in &mut gates {
+        gate.conclude();
+    }
+    let mut gates = gates.into_iter();
+    let of_one_side = |_: &Pair<'_>| gates.by_ref().take(rules.len()).collect();
+    pairs.iter().map(of_one_side).collect()
+}
+
+impl Gate {
+    /// Takes in a figure with the corrected probability of its change.
+    fn take(&mut self, samples: &Samples, corrected: f64) {
+        let cell = samples.cell.clone();
         if corrected < GATE_ERROR {
-            gates[number].outcome = Outcome::Fires;
-            gates[number].exceeded.push(cell.clone());
+            self.judged += 1;
+            self.exceeded.push(cell);
+        } else if samples.base.iter().all(|one| one.known().is_ok())
+            && samples.other.contains(&Figure::BeyondTimeout)
+        {
+            // It got worse beyond measure or it is chance: to say that the limit holds would be to
+            // choose.
+            self.not_judged.push((cell, NotJudged::PerhapsLost));
+        } else {
+            self.judged += 1;
         }
     }
-    gates
+
+    fn conclude(&mut self) {
+        self.outcome = if !self.exceeded.is_empty() {
+            Outcome::Fires
+        } else if self.judged > 0 && self.not_judged.is_empty() {
+            Outcome::Holds
+        } else {
+            Outcome::CannotTell
+        };
+    }
 }
 
 /// Corrects probabilities for their number (Holm, "A simple sequentially rejective multiple test

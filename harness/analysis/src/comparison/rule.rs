@@ -42,15 +42,6 @@ impl Metric {
         }
     }
 
-    /// Returns its unit.
-    pub const fn unit(self) -> &'static str {
-        match self {
-            Metric::Mean | Metric::Percentile(_) => "ms",
-            Metric::Goodput => "operations/s",
-            Metric::Errors => "%",
-        }
-    }
-
     /// Says whether more of it is better.
     pub const fn more_is_better(self) -> bool {
         matches!(self, Metric::Goodput)
@@ -64,8 +55,7 @@ impl Metric {
 }
 
 /// How far a figure may change for the worse.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
     /// A share of the first side's figure, above 0: 0.1 is 10%.
     Relative(f64),
@@ -78,7 +68,7 @@ pub enum Limit {
 /// `p99+10%`, `p50+5ms`, `mean+300us`, `goodput-5%`, `errors+0.1%`: a metric, the direction that is
 /// worse, a number and its unit. A percentage of latency or goodput is relative to the first
 /// side; one of errors is in points of the operations due.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FailIf {
     /// The figure.
     pub metric: Metric,

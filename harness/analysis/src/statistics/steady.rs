@@ -88,8 +88,11 @@ fn line(values: &[f64]) -> (f64, f64) {
     let residuals = values.iter().enumerate();
     let residuals: Vec<f64> = residuals.map(|(i, y)| y - mean - slope * at(i)).collect();
     let (squares, degrees) = effective_residuals(&residuals, 2.0);
-    // Fewer effective slices leave fewer degrees and a larger error.
-    let error = (squares / degrees / spread * (count - 2.0) / count).sqrt();
+    // With n slices worth m independent ones, a slice's variance v and the spread s of their times:
+    // the slope varies by v (n / m) / s. Each of the two fitted parameters takes v n / m out of the
+    // residuals' squares, which leaves v n (1 - 2 / m). So v is squares m / (n (m - 2)), and the
+    // slope varies by squares / (m - 2) / s: n itself cancels out.
+    let error = (squares / degrees / spread).sqrt();
     let rise = slope * (count - 1.0);
     (rise, probability(slope, error, degrees))
 }

@@ -2,7 +2,9 @@
 
 use longhaul_analysis::checkers::{Guarantee, Verdict, session_guarantee};
 
-use crate::histories::{History, history, id, reason, violation};
+use longhaul_experiment::{Operation, OperationResult};
+
+use crate::histories::{History, history, id, reason, version, violation};
 
 const SESSION: [Guarantee; 4] = [
     Guarantee::ReadYourWrites,
@@ -231,4 +233,33 @@ fn without_versions_there_is_no_verdict() {
 fn a_guarantee_that_is_not_a_sessions_gets_no_verdict() {
     let reason = reason(session_guarantee(Guarantee::Convergence, &[]));
     assert_eq!(reason, "convergence is not a session guarantee");
+}
+
+#[test]
+fn a_read_of_another_total_at_the_version_of_an_add_breaks_read_your_writes() {
+    let add = || history().add(1, 3, 3, 0..10).version(5);
+    let integer = |integer: i64| longhaul_experiment::operation::integer_bytes(integer);
+    let read = |history: History, value: i64| {
+        let result = OperationResult::Read {
+            value: Some(integer(value)),
+            version: version(5),
+        };
+        let key = history.key();
+        history.ok(1, Operation::Read { key }, result, 20..30)
+    };
+    keeps_all(&read(add(), 3));
+    let explanation = breaks_only(Guarantee::ReadYourWrites, &read(add(), 4), [(1, 0), (1, 1)]);
+    assert!(explanation.contains("of the integer 3"), "{explanation}");
+    // What a take left, and what it found when that was too little.
+    let taken = |answer| history().take(1, 2, answer, 0..10).version(5);
+    breaks_only(
+        Guarantee::ReadYourWrites,
+        &read(taken((true, 7)), 9),
+        [(1, 0), (1, 1)],
+    );
+    breaks_only(
+        Guarantee::MonotonicReads,
+        &read(taken((false, 1)), 9),
+        [(1, 0), (1, 1)],
+    );
 }

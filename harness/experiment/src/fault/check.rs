@@ -122,10 +122,9 @@ fn target_problem(target: &FaultTarget, topology: &Topology) -> Option<String> {
 
 /// Returns why a kind cannot be done to a target.
 fn combination_problem(fault: &Fault, topology: &Topology) -> Option<String> {
-    let names_replica = matches!(fault.target, FaultTarget::Leader | FaultTarget::Replica(_));
     let kind = fault.kind.name();
     if fault.kind.is_of_replica() {
-        return (!names_replica).then(|| {
+        return (!fault.target.names_replica()).then(|| {
             format!(
                 "{kind} is done to a replica, not to a link; give target \"leader\" or \
                  {{ replica = \"...\" }}"
@@ -146,7 +145,7 @@ fn combination_problem(fault: &Fault, topology: &Topology) -> Option<String> {
         ),
         // A replica's connections with the clients of its own region can be reset anywhere.
         (_, FaultKind::ConnectionReset) => None,
-        (FaultTarget::Leader | FaultTarget::Replica(_), _) if regions == 1 => Some(
+        (target, _) if target.names_replica() && regions == 1 => Some(
             "there is one region, and so no link to another; place replicas in more regions"
                 .to_owned(),
         ),

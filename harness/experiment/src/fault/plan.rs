@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::active::{Broken, RegionPair, Subject};
+use super::active::{Broken, Subject};
 use super::check::{FaultError, problem, replica_in};
 use super::{ClockShift, Fault, FaultKind, FaultTarget};
 use crate::ids::{LinkId, RegionIndex, ReplicaId};
@@ -116,6 +116,27 @@ pub enum FaultAction {
         /// The higher one.
         b: RegionIndex,
     },
+}
+
+impl FaultAction {
+    /// Returns the replica that it is done to; `None`: it is done to a link or to connections.
+    pub const fn replica(self) -> Option<ReplicaId> {
+        match self {
+            FaultAction::Crash(replica)
+            | FaultAction::Restart(replica)
+            | FaultAction::Pause(replica)
+            | FaultAction::Resume(replica)
+            | FaultAction::Slow { replica, .. }
+            | FaultAction::SlowDisk { replica, .. }
+            | FaultAction::ClockShift { replica, .. } => Some(replica),
+            FaultAction::CutLink(_)
+            | FaultAction::HealLink(_)
+            | FaultAction::LinkDelay { .. }
+            | FaultAction::LinkLoss { .. }
+            | FaultAction::EndConnections { .. }
+            | FaultAction::RestoreConnections { .. } => None,
+        }
+    }
 }
 
 /// The faults of a run, and which of them are active.
@@ -311,9 +332,12 @@ impl Places {
                 (Some(region), _) => self
                     .regions
                     .iter()
-                    .map(|&other| pair(region, other))
+                    .map(|&other| region.paired_with(other))
                     .collect(),
-                (None, target) => self.links(target, None).into_iter().map(ends).collect(),
+                (None, target) => {
+                    let links = self.links(target, None).into_iter();
+                    links.map(LinkId::ends).collect()
+                }
             };
             return Some(Subject::Connections(pairs));
         }
@@ -345,14 +369,6 @@ impl Places {
             })
             .collect()
     }
-}
-
-fn pair(a: RegionIndex, b: RegionIndex) -> RegionPair {
-    (a.min(b), a.max(b))
-}
-
-fn ends(link: LinkId) -> RegionPair {
-    pair(link.from, link.to)
 }
 
 fn checked_target(number: usize, fault: &Fault, topology: &Topology) -> Result<Target, FaultError> {

@@ -4,27 +4,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
+use super::v2::{
+    COOKIE, DEFLATED_COOKIE, DEFLATED_HEADER_BYTES, HEADER_BYTES, Layout, write_number,
+};
 use super::{DURATION_MAX_NS, EncodedHistogram, RESOLUTION_NS, SIGNIFICANT_DIGITS};
 
-/// Sub-buckets of 64 ns each: the power of two below [`RESOLUTION_NS`].
-const UNIT_BITS: u32 = 6;
-
-/// 2^15 sub-buckets: the power of two above twice 10^4, for 4 significant digits.
-const SUB_BUCKET_BITS: u32 = 15;
-
-/// The cookie of an HdrHistogram V2.
-const COOKIE: u32 = 0x1c84_9313;
-
-/// The cookie of a deflated one.
-const DEFLATED_COOKIE: u32 = 0x1c84_9314;
+const LAYOUT: Layout = Layout::new(SIGNIFICANT_DIGITS as u32, RESOLUTION_NS);
 
 /// Encodes lists of durations as [`EncodedHistogram::encode`] would after recording each list
 /// in one [`super::Histogram`] that is cleared in between, byte for byte.
 ///
 /// That histogram has 150 000 counts, which it would take longer to clear and to read than to
-/// encode the few durations of one interval. The form is HdrHistogram's V2: a header, then the
-/// counts up to the last one that is not zero, each run of zeros as one negative number, all
-/// zig-zag encoded with 7 bits a byte; deflated after a header of its own.
+/// encode the few durations of one interval.
 #[derive(Debug)]
 pub(crate) struct IntervalEncoder {
     compress: Compress,
@@ -52,7 +43,7 @@ impl IntervalEncoder {
         for &nanoseconds in durations_ns {
             let nanoseconds = nanoseconds.min(DURATION_MAX_NS);
             self.highest_ns = self.highest_ns.max(highest_with(nanoseconds));
-            self.indexes.push(index_of(nanoseconds));
+            self.indexes.push(LAYOUT.index_of(nanoseconds));
         }
         self.indexes.sort_unstable();
         self.write_plain();
@@ -70,7 +61,6 @@ impl IntervalEncoder {
         self.plain.extend_from_slice(&RESOLUTION_NS.to_be_bytes());
         self.plain.extend_from_slice(&self.highest_ns.to_be_bytes());
         self.plain.extend_from_slice(&1f64.to_be_bytes());
-        let header = self.plain.len();
         let mut next = 0;
         for equal in self.indexes.chunk_by(|a, b| a == b) {
             write_zeros(&mut self.plain, equal[0] - next);
@@ -80,7 +70,7 @@ impl IntervalEncoder {
         if next == 0 {
             write_zeros(&mut self.plain, 1);
         }
-        let length = (self.plain.len() - header) as u32;
+        let length = (self.plain.len() - HEADER_BYTES) as u32;
         self.plain[4..8].copy_from_slice(&length.to_be_bytes());
     }
 
@@ -103,31 +93,17 @@ impl IntervalEncoder {
                 break;
             }
         }
-        let length = (self.deflated.len() - 8) as u32;
+        let length = (self.deflated.len() - DEFLATED_HEADER_BYTES) as u32;
         self.deflated[4..8].copy_from_slice(&length.to_be_bytes());
     }
 }
 
-/// Returns the bucket of a value: the first spans 2^15 sub-buckets, each further one doubles.
-fn bucket_of(nanoseconds: u64) -> u32 {
-    let bits = 64 - nanoseconds.leading_zeros();
-    bits.saturating_sub(UNIT_BITS + SUB_BUCKET_BITS)
-}
-
 /// Returns the largest value of a histogram that grew for a value; 0: it need not grow.
 fn highest_with(nanoseconds: u64) -> u64 {
-    match bucket_of(nanoseconds) {
+    match LAYOUT.bucket_of(nanoseconds) {
         0 => 0,
-        bucket => (1 << (bucket + UNIT_BITS + SUB_BUCKET_BITS)) - 1,
+        bucket => LAYOUT.bucket_end(bucket),
     }
-}
-
-/// Returns the index of a value's count.
-fn index_of(nanoseconds: u64) -> u64 {
-    let bucket = bucket_of(nanoseconds);
-    let sub_bucket = nanoseconds >> (bucket + UNIT_BITS);
-    // Of all buckets but the first only the upper half is used.
-    (u64::from(bucket) << (SUB_BUCKET_BITS - 1)) + sub_bucket
 }
 
 fn write_zeros(bytes: &mut Vec<u8>, count: u64) {
@@ -136,15 +112,6 @@ fn write_zeros(bytes: &mut Vec<u8>, count: u64) {
         1 => write_number(bytes, 0),
         _ => write_number(bytes, -(count as i64)),
     }
-}
-
-fn write_number(bytes: &mut Vec<u8>, number: i64) {
-    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
-    while rest >= 0x80 {
-        bytes.push(0x80 | (rest & 0x7f) as u8);
-        rest >>= 7;
-    }
-    bytes.push(rest as u8);
 }
 
 #[cfg(test)]

@@ -1,20 +1,17 @@
 //! Occupied buckets read straight from HdrHistogram's V2 encoding, deflated, in base64.
-//!
-//! The encoding is that of the HdrHistogram project: a cookie and a length, then deflated a
-//! header of 40 bytes and the counts, each a ZigZag LEB128 number of at most nine bytes, where a
-//! negative number skips so many empty buckets.
 
 use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-const COOKIE: u32 = 0x1c84_9303;
-const DEFLATED_COOKIE: u32 = 0x1c84_9304;
-/// Word sizes are stated in these bits of a cookie and do not matter to V2.
-const COOKIE_MASK: u32 = !0xf0;
-const HEADER_BYTES: usize = 40;
-/// The most bytes of a histogram's counts: 64 buckets' halves of 2^17 counts of nine bytes.
+use super::v2::{
+    COOKIE, DEFLATED_COOKIE, DEFLATED_HEADER_BYTES, HEADER_BYTES, Layout, is_cookie, take_number,
+};
+
+/// The most bytes of a histogram. With 5 digits a bucket's half is 2^17 counts, and values of 64
+/// bits have at most 47 buckets of 2^18 counts, so 48 halves; a count takes at most nine bytes:
+/// 48 x 2^17 x 9 = 56.6 million, and the header.
 const INFLATED_BYTES_MAX: u64 = 1 << 26;
 
 pub(super) fn occupied(text: &str) -> Result<Vec<(u64, u64)>, String> {
@@ -22,16 +19,16 @@ pub(super) fn occupied(text: &str) -> Result<Vec<(u64, u64)>, String> {
         .decode(text)
         .map_err(|error| format!("not base64: {error}"))?;
     let broken = || "not an HdrHistogram V2".to_owned();
-    if word(&bytes, 0).ok_or_else(broken)? & COOKIE_MASK != DEFLATED_COOKIE & COOKIE_MASK {
+    if !is_cookie(word(&bytes, 0).ok_or_else(broken)?, DEFLATED_COOKIE) {
         return Err(broken());
     }
-    let deflated = bytes.get(8..).ok_or_else(broken)?;
+    let deflated = bytes.get(DEFLATED_HEADER_BYTES..).ok_or_else(broken)?;
     let mut inflated = Vec::new();
     flate2::read::ZlibDecoder::new(deflated)
         .take(INFLATED_BYTES_MAX)
         .read_to_end(&mut inflated)
         .map_err(|error| format!("not deflated: {error}"))?;
-    if word(&inflated, 0).ok_or_else(broken)? & COOKIE_MASK != COOKIE & COOKIE_MASK {
+    if !is_cookie(word(&inflated, 0).ok_or_else(broken)?, COOKIE) {
         return Err(broken());
     }
     let length = word(&inflated, 4).ok_or_else(broken)? as usize;
@@ -44,73 +41,26 @@ pub(super) fn occupied(text: &str) -> Result<Vec<(u64, u64)>, String> {
     if digits > 5 || lowest == 0 {
         return Err(broken());
     }
-    let layout = Layout::new(digits, lowest);
-    counts(payload, &layout).ok_or_else(broken)
+    counts(payload, Layout::new(digits, lowest)).ok_or_else(broken)
 }
 
-/// How buckets divide the values.
-struct Layout {
-    /// The power of two of the finest bucket's width.
-    unit_magnitude: u32,
-    /// The power of two of half the number of buckets that share one width.
-    half_magnitude: u32,
-}
-
-impl Layout {
-    fn new(digits: u32, lowest: u64) -> Layout {
-        // A width may be at most one part in 10^digits of values twice as large.
-        let shared = (2 * 10u64.pow(digits)).next_power_of_two();
-        Layout {
-            unit_magnitude: lowest.ilog2(),
-            half_magnitude: shared.ilog2() - 1,
-        }
-    }
-
-    /// The largest value of a bucket; `None` beyond 64 bits.
-    fn largest(&self, index: u64) -> Option<u64> {
-        let half = 1u64 << self.half_magnitude;
-        let doubled = index >> self.half_magnitude;
-        let (magnitude, within) = match doubled {
-            0 => (0, index),
-            _ => (doubled - 1, (index & (half - 1)) + half),
-        };
-        let shift = u32::try_from(magnitude).ok()? + self.unit_magnitude;
-        let end = (within + 1).checked_mul(1u64.checked_shl(shift)?)?;
-        Some(end - 1)
-    }
-}
-
-fn counts(mut payload: &[u8], layout: &Layout) -> Option<Vec<(u64, u64)>> {
+fn counts(mut payload: &[u8], layout: Layout) -> Option<Vec<(u64, u64)>> {
     let mut occupied = Vec::new();
-    let mut index = 0u64;
+    let (mut index, mut total) = (0u64, 0u64);
     while !payload.is_empty() {
-        let number = zigzag(&mut payload)?;
+        let number = take_number(&mut payload)?;
         if number < 0 {
             index = index.checked_add(number.unsigned_abs())?;
             continue;
         }
         if number > 0 {
-            occupied.push((layout.largest(index)?, number as u64));
+            // A histogram holds at most 2^64 - 1 values; who reads it adds its counts up.
+            total = total.checked_add(number.unsigned_abs())?;
+            occupied.push((layout.largest(index)?, number.unsigned_abs()));
         }
         index = index.checked_add(1)?;
     }
     Some(occupied)
-}
-
-/// Takes one number: seven bits a byte, least first; the ninth byte has eight.
-fn zigzag(payload: &mut &[u8]) -> Option<i64> {
-    let mut value = 0u64;
-    for byte_number in 0..9 {
-        let (&byte, rest) = payload.split_first()?;
-        *payload = rest;
-        let last = byte_number == 8;
-        let bits = if last { byte } else { byte & 0x7f };
-        value |= u64::from(bits) << (7 * byte_number);
-        if byte & 0x80 == 0 || last {
-            break;
-        }
-    }
-    Some((value >> 1) as i64 ^ -((value & 1) as i64))
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
@@ -120,9 +70,52 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
     use proptest::prelude::*;
 
+    use super::super::v2::write_number;
     use super::super::{EncodedHistogram, Histogram};
+    use super::*;
+
+    /// Returns a histogram of these numbers, for values of which `lowest` is told from others.
+    fn forged(lowest: u64, numbers: &[i64]) -> EncodedHistogram {
+        let mut counts = Vec::new();
+        numbers
+            .iter()
+            .for_each(|&number| write_number(&mut counts, number));
+        let mut plain = Vec::new();
+        for word in [COOKIE, counts.len() as u32, 0, 5] {
+            plain.extend_from_slice(&word.to_be_bytes());
+        }
+        plain.extend_from_slice(&lowest.to_be_bytes());
+        plain.resize(HEADER_BYTES, 0);
+        plain.extend_from_slice(&counts);
+        let mut bytes = DEFLATED_COOKIE.to_be_bytes().to_vec();
+        bytes.resize(DEFLATED_HEADER_BYTES, 0);
+        let mut deflating = ZlibEncoder::new(&mut bytes, Compression::default());
+        deflating.write_all(&plain).unwrap();
+        deflating.finish().unwrap();
+        EncodedHistogram(BASE64.encode(bytes))
+    }
+
+    #[test]
+    fn numbers_that_no_histogram_has_are_refused_without_an_overflow() {
+        assert_eq!(forged(1, &[-3, 7]).occupied(), Ok(vec![(3, 7)]));
+        // The count's bucket is 2^32 - 1, to which its unit of 2^40 adds 40.
+        let bucket_max = (i64::from(u32::MAX) + 1) << 17;
+        for (lowest, numbers) in [
+            (1 << 40, vec![-bucket_max, 1]),
+            (1, vec![i64::MIN, i64::MIN, 1]),
+            (1, vec![-(1 << 40), 1]),
+            (1, vec![i64::MAX; 3]),
+            (0, vec![1]),
+        ] {
+            assert!(forged(lowest, &numbers).occupied().is_err(), "{numbers:?}");
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]

@@ -20,6 +20,9 @@ pub const FIBRE_KM_PER_MS: f64 = 299.792_458 / 1.468;
 /// GCP (minima of 2020) and Azure (medians of 2026).
 pub const MEASURED: [&str; 4] = ["aws-19", "aws-32", "gcp-20", "azure-48"];
 
+/// The matrix that jitter is fitted on.
+pub const JITTER_SOURCE: &str = "aws-19";
+
 /// A measured pair of regions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
@@ -187,24 +190,48 @@ impl JitterFit {
     }
 }
 
-/// Returns the pairs of all matrices in [`MEASURED`], and the fits: one of each, then of all.
-///
-/// They are constants of the program, found once: a line through n pairs costs n squared.
-pub fn measured() -> &'static (Vec<Pair>, Vec<Fit>) {
-    static MEASURED_FITS: OnceLock<(Vec<Pair>, Vec<Fit>)> = OnceLock::new();
-    MEASURED_FITS.get_or_init(fit_measured)
+/// What the matrices in [`MEASURED`] say of round trips.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// The pairs of all matrices.
+    pub pairs: Vec<Pair>,
+    /// The fit of each matrix, in the order of [`MEASURED`].
+    pub fits: Vec<Fit>,
+    /// The fit of all pairs together, named `pooled`.
+    pub pooled: Fit,
+    /// The fit of the jitter of [`JITTER_SOURCE`].
+    pub jitter: JitterFit,
 }
 
-fn fit_measured() -> (Vec<Pair>, Vec<Fit>) {
-    let mut all = Vec::new();
-    let mut fits = Vec::new();
-    for name in MEASURED {
-        let of_profile = bundled::bundled(name).map_or_else(Vec::new, |profile| pairs(&profile));
-        fits.extend(Fit::of(name, &of_profile));
-        all.extend(of_profile);
+/// Returns what is measured.
+///
+/// It is a constant of the program, found once: a line through n pairs costs n squared.
+pub fn measured() -> &'static Measured {
+    static FOUND: OnceLock<Measured> = OnceLock::new();
+    FOUND.get_or_init(Measured::find)
+}
+
+impl Measured {
+    fn find() -> Measured {
+        let matrix = |name| bundled::bundled(name).expect("measured matrices are bundled");
+        let mut all = Vec::new();
+        let mut fits = Vec::new();
+        for name in MEASURED {
+            let of_profile = pairs(&matrix(name));
+            fits.push(fitted(name, &of_profile));
+            all.extend(of_profile);
+        }
+        Measured {
+            pooled: fitted("pooled", &all),
+            pairs: all,
+            fits,
+            jitter: JitterFit::of(&matrix(JITTER_SOURCE)).expect("its links have jitter"),
+        }
     }
-    fits.extend(Fit::of("pooled", &all));
-    (all, fits)
+}
+
+fn fitted(name: &str, pairs: &[Pair]) -> Fit {
+    Fit::of(name, pairs).expect("bundled regions differ in distance")
 }
 
 /// Returns the middle figure, the upper of the two middle ones where they are even in number.
@@ -254,12 +281,13 @@ mod tests {
 
     #[test]
     fn measured_inflation_is_above_that_of_a_straight_fibre_and_below_twice() {
-        let (pairs, fits) = measured();
-        let counts: Vec<usize> = fits.iter().map(|fit| fit.pairs).collect();
+        let measured = measured();
+        let counts: Vec<usize> = measured.fits.iter().map(|fit| fit.pairs).collect();
         // n (n - 1) / 2 pairs of 19, 32, 20 and 48 regions.
-        assert_eq!(counts, [171, 496, 190, 1128, 1985]);
-        assert_eq!(pairs.len(), 1985);
-        for fit in fits {
+        assert_eq!(counts, [171, 496, 190, 1128]);
+        assert_eq!(measured.pooled.pairs, 1985);
+        assert_eq!(measured.pairs.len(), 1985);
+        for fit in measured.fits.iter().chain([&measured.pooled]) {
             assert!((1.0..2.0).contains(&fit.inflation), "{fit:?}");
         }
     }

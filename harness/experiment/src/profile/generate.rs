@@ -22,9 +22,9 @@ use thiserror::Error;
 
 use super::cities::{City, cities};
 use super::derive::DEFAULT_LAN_RTT;
-use super::fit::{Fit, JitterFit, Pair, ideal_ms, measured};
+use super::fit::{Fit, JITTER_SOURCE, JitterFit, Measured, ideal_ms, measured};
 use super::parse::name_fault;
-use super::{Jitter, Link, Profile, Source, bundled};
+use super::{Jitter, Link, Profile, Source};
 use crate::random::unit;
 use crate::random::{Seed, Stream};
 
@@ -37,9 +37,6 @@ pub const NEIGHBOURS: usize = 64;
 /// are independent, so that with the whole spread 10% of detours over a third region would be
 /// shorter than the direct way, where the measured matrices have 2% to 6%. With half of it 4% are.
 pub const SPREAD: f64 = 0.5;
-
-/// The matrix that jitter is fitted on.
-const JITTER_SOURCE: &str = "aws-19";
 
 /// What to generate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +54,8 @@ pub struct Generation {
 pub struct Generated {
     /// The profile.
     pub profile: Profile,
-    /// The fits: of each measured matrix, then of all of them, which is the one applied.
-    pub fits: Vec<Fit>,
-    /// The fit of the jitter.
-    pub jitter: JitterFit,
+    /// What was measured: the fits of all pairs and of the jitter are those applied.
+    pub measured: &'static Measured,
 }
 
 /// What cannot be generated.
@@ -80,9 +75,6 @@ pub enum GenerateError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The bundled matrices hold nothing to fit.
-    #[error("the bundled matrices have no two distances to fit a line to; this is a defect")]
-    NoFit,
 }
 
 impl Profile {
@@ -102,12 +94,9 @@ impl Profile {
             return Err(GenerateError::Name { reason });
         }
         let chosen = choose(generation.regions, generation.seed);
-        let (pairs, fits) = measured();
-        let fit = fits.last().ok_or(GenerateError::NoFit)?.clone();
-        let jitter = bundled::bundled(JITTER_SOURCE).and_then(|profile| JitterFit::of(&profile));
-        let jitter = jitter.ok_or(GenerateError::NoFit)?;
-        let delays = Delays::new(fit, pairs, generation.seed);
-        let links = links(&chosen, &delays, &jitter);
+        let measured = measured();
+        let delays = Delays::new(measured, generation.seed);
+        let links = links(&chosen, &delays, &measured.jitter);
         let regions = chosen.iter().map(|&city| cities()[city].to_region());
         let name = generation.name.clone().unwrap_or_else(|| {
             format!(
@@ -121,15 +110,11 @@ impl Profile {
                 "{} real cities with generated delays, seed {}.",
                 generation.regions, generation.seed.0
             ),
-            source(delays.fit(), &jitter),
+            source(measured),
             regions.collect(),
             links,
         );
-        Ok(Generated {
-            profile,
-            fits: fits.clone(),
-            jitter,
-        })
+        Ok(Generated { profile, measured })
     }
 }
 
@@ -170,23 +155,20 @@ fn links(chosen: &[usize], delays: &Delays, jitter: &JitterFit) -> Vec<Link> {
 
 /// Round trips between cities: the fit, and measured pairs' ratios to it in order of distance.
 struct Delays {
-    fit: Fit,
+    fit: &'static Fit,
     ratios: Vec<(f64, f64)>,
     seed: Seed,
 }
 
 impl Delays {
-    fn new(fit: Fit, pairs: &[Pair], seed: Seed) -> Delays {
+    fn new(measured: &'static Measured, seed: Seed) -> Delays {
+        let fit = &measured.pooled;
+        let pairs = measured.pairs.iter();
         let mut ratios: Vec<(f64, f64)> = pairs
-            .iter()
             .map(|pair| (pair.ideal_ms, pair.rtt_ms / fit.rtt_ms(pair.ideal_ms)))
             .collect();
         ratios.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         Delays { fit, ratios, seed }
-    }
-
-    fn fit(&self) -> &Fit {
-        &self.fit
     }
 
     fn rtt_ms(&self, a: usize, b: usize) -> f64 {
@@ -212,7 +194,13 @@ impl Delays {
     }
 }
 
-fn source(fit: &Fit, jitter: &JitterFit) -> Source {
+fn source(
+    Measured {
+        pooled: fit,
+        jitter,
+        ..
+    }: &Measured,
+) -> Source {
     Source {
         title: "Generated, not measured: cities of GeoNames (geonames.org, CC BY 4.0); delays \
                 fitted on the bundled matrices aws-19, aws-32, gcp-20 and azure-48"
@@ -224,7 +212,7 @@ fn source(fit: &Fit, jitter: &JitterFit) -> Source {
              residuals {:.1} ms), times the ratio of measured to fitted of one of the {} measured \
              pairs nearest in distance, drawn by the seed, to the power of {SPREAD}; never less than light in fibre. Half of \
              it each way. Jitter: a gamma of mean {:.4} of the delay and deviation {:.2} of the \
-             mean, medians of aws-19. A region to itself: 0.2 ms, assumed. Left out: that the pairs \
+             mean, medians of {JITTER_SOURCE}. A region to itself: 0.2 ms, assumed. Left out: that the pairs \
              of one city deviate together, asymmetry, loss, rates.",
             fit.intercept_ms,
             fit.inflation,

@@ -9,11 +9,6 @@ use serde::{Deserialize, Serialize};
 /// Two regions, the lower first.
 pub(crate) type Pair = (RegionIndex, RegionIndex);
 
-/// Returns the regions of a link.
-pub(crate) fn pair(link: LinkId) -> Pair {
-    (link.from.min(link.to), link.from.max(link.to))
-}
-
 /// What every site is to do about a fault that begins or ends, where it concerns the site.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum FaultOrder {

@@ -9,6 +9,7 @@
 
 use bytes::{Buf, BytesMut};
 use longhaul_experiment::Time;
+use longhaul_experiment::backend::FRAME_HEADER_BYTES;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,11 +21,9 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 /// The most bytes of an encoded message, in parts or not: 1 GiB.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
-/// What a frame adds to its message: length and send time.
-pub const HEADER_BYTES: usize = LENGTH_BYTES + TIME_BYTES;
-
 const LENGTH_BYTES: usize = 4;
 const TIME_BYTES: usize = 8;
+const _: () = assert!(LENGTH_BYTES + TIME_BYTES == FRAME_HEADER_BYTES);
 
 /// How long frames and messages may be.
 #[derive(Clone, Copy, Debug)]
@@ -113,17 +112,17 @@ impl FrameWriter {
     /// [`FrameError::MessageTooLong`]; nothing is appended then.
     pub fn push<T: Serialize>(&mut self, sent_at: Time, message: &T) -> Result<usize, FrameError> {
         let start = self.buffer.len();
-        self.buffer.extend_from_slice(&[0; HEADER_BYTES]);
+        self.buffer.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
         postcard::serialize_with_flavor(message, Appending(&mut self.buffer))
             .expect("encoding into memory succeeds");
-        let bytes = self.buffer.len() - start - HEADER_BYTES;
+        let bytes = self.buffer.len() - start - FRAME_HEADER_BYTES;
         if bytes > self.limits.message_bytes {
             self.buffer.truncate(start);
             return Err(FrameError::MessageTooLong { bytes });
         }
         if bytes < self.limits.part_bytes() {
             let header = header(bytes, sent_at);
-            self.buffer[start..start + HEADER_BYTES].copy_from_slice(&header);
+            self.buffer[start..start + FRAME_HEADER_BYTES].copy_from_slice(&header);
         } else {
             self.divide(start, sent_at);
         }
@@ -132,7 +131,7 @@ impl FrameWriter {
 
     /// Divides the message that begins at `start`, after room for a header, into parts.
     fn divide(&mut self, start: usize, sent_at: Time) {
-        let message = self.buffer.split_off(start + HEADER_BYTES);
+        let message = self.buffer.split_off(start + FRAME_HEADER_BYTES);
         self.buffer.truncate(start);
         let part_bytes = self.limits.part_bytes();
         let mut rest = message.as_slice();
@@ -175,8 +174,8 @@ impl FrameWriter {
 }
 
 /// Returns the header of a frame with so many bytes of a message.
-fn header(message_bytes: usize, sent_at: Time) -> [u8; HEADER_BYTES] {
-    let mut header = [0; HEADER_BYTES];
+fn header(message_bytes: usize, sent_at: Time) -> [u8; FRAME_HEADER_BYTES] {
+    let mut header = [0; FRAME_HEADER_BYTES];
     let length = (message_bytes + TIME_BYTES) as u32;
     header[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
     header[LENGTH_BYTES..].copy_from_slice(&sent_at.as_nanos().to_le_bytes());
@@ -286,7 +285,7 @@ impl FrameReader {
     fn keep_part(&mut self, part: &[u8]) -> Result<(), FrameError> {
         self.check_length(part.len())?;
         self.parts.extend_from_slice(part);
-        self.parts_bytes += part.len() + HEADER_BYTES;
+        self.parts_bytes += part.len() + FRAME_HEADER_BYTES;
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use longhaul_experiment::{
 use crate::mode::Mode;
 use crate::outbox::{Effect, LogRecord};
 use crate::replica::{Member, OutboxOf, PeerState, PersistToken, Recovered, Replica, Request};
+use crate::retention::Retention;
 
 /// Replicas of one mode, connected and started.
 pub(crate) struct Chart<M: Mode> {
@@ -100,6 +101,7 @@ impl<M: Mode> Chart<M> {
             incarnation: self.incarnations[index],
             topology: Arc::clone(&self.topology),
             seed: Seed(1),
+            retention: Retention::FULL,
         };
         self.replicas[index] = Some(self.mode.replica(member));
         self.step(index, |replica, now, out| {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::message::Entry;
 use crate::outbox::LogRecord;
 use crate::replica::PersistToken;
+use crate::retention::Retention;
 
 /// A checkpoint is written when the records after the last one are larger than it and than this.
 const CHECKPOINT_BYTES_MIN: usize = 16 << 20;
@@ -22,6 +23,7 @@ pub(super) struct Journal {
     next_token: u64,
     bytes_since_checkpoint: usize,
     checkpoint_bytes: usize,
+    retention: Retention,
 }
 
 /// What is due when a batch is safe.
@@ -45,13 +47,18 @@ pub(super) struct Acknowledgement {
 }
 
 impl Journal {
-    /// Returns a journal that continues storage of these sizes.
-    pub(super) fn continuing(checkpoint_bytes: usize, record_bytes: usize) -> Journal {
+    /// Returns a journal of empty storage.
+    pub(super) fn new(retention: Retention) -> Journal {
         Journal {
-            checkpoint_bytes,
-            bytes_since_checkpoint: record_bytes,
+            retention,
             ..Journal::default()
         }
+    }
+
+    /// Continues storage of these sizes.
+    pub(super) fn resume(&mut self, checkpoint_bytes: usize, record_bytes: usize) {
+        self.checkpoint_bytes = checkpoint_bytes;
+        self.bytes_since_checkpoint = record_bytes;
     }
 
     /// Answers a client when the current batch is safe.
@@ -101,7 +108,8 @@ impl Journal {
             .map(|entries| encode(entries))
             .collect();
         self.bytes_since_checkpoint += records.iter().map(Bytes::len).sum::<usize>();
-        let due = self.bytes_since_checkpoint > self.checkpoint_bytes.max(CHECKPOINT_BYTES_MIN);
+        let least = self.retention.of(CHECKPOINT_BYTES_MIN);
+        let due = self.bytes_since_checkpoint > self.checkpoint_bytes.max(least);
         (!due).then(|| records.into_iter().map(LogRecord::Append).collect())
     }
 

@@ -72,7 +72,7 @@ impl<R: Resolver> EventualReplica<R> {
             clock: HybridClock::default(),
             writer: Writer::new(member.id, member.incarnation),
             table: Table::new(resolver),
-            journal: Journal::default(),
+            journal: Journal::new(member.retention),
             peers: (0..replicas).map(|_| Peer::default()).collect(),
             rounds: Rounds::new(replicas, member.topology.largest_round_trip()),
             written: Vec::new(),
@@ -267,7 +267,7 @@ impl<R: Resolver> Replica for EventualReplica<R> {
             records,
         } = recovered
         {
-            self.journal = Journal::continuing(
+            self.journal.resume(
                 checkpoint.as_ref().map_or(0, |bytes| bytes.len()),
                 records.iter().map(|bytes| bytes.len()).sum(),
             );

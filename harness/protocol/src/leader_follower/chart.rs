@@ -18,6 +18,7 @@ use super::{LeaderFollower, LeaderFollowerReplica};
 use crate::mode::Mode;
 use crate::outbox::{Effect, LogRecord, Outbox};
 use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request};
+use crate::retention::Retention;
 
 /// Replica 0 leads all charts.
 pub(super) const LEADER: u16 = 0;
@@ -313,6 +314,7 @@ impl Chart {
             incarnation: self.incarnations[usize::from(id)],
             topology: self.topology.clone(),
             seed: Seed(1),
+            retention: Retention::FULL,
         })
     }
 

@@ -9,6 +9,7 @@ use super::log::{Entry, Log, Position};
 use super::message::{Leadership, Message, Timer};
 use crate::outbox::{LogRecord, Outbox};
 use crate::replica::PersistToken;
+use crate::retention::Retention;
 use crate::store::Store;
 
 /// A checkpoint is written when the records after the last one exceed this many bytes, and
@@ -30,6 +31,7 @@ pub(super) struct Journal {
     persisted: u64,
     bytes: usize,
     checkpoint_bytes: usize,
+    retention: Retention,
 }
 
 /// All that a replica persists, borrowed for writing it.
@@ -100,6 +102,14 @@ impl Serialize for EntriesFrom<'_> {
 }
 
 impl Journal {
+    /// Returns an empty journal.
+    pub(super) fn new(retention: Retention) -> Journal {
+        Journal {
+            retention,
+            ..Journal::default()
+        }
+    }
+
     /// Returns the last index that is safe with all before it.
     pub(super) fn persisted(&self) -> u64 {
         self.persisted
@@ -111,7 +121,7 @@ impl Journal {
     }
 
     /// Says whether the log has entries that were not handed over yet.
-    pub(super) fn lacks_entries(&self, log: &Log) -> bool {
+    pub(super) fn is_behind(&self, log: &Log) -> bool {
         self.submitted < log.last().index
     }
 
@@ -140,11 +150,12 @@ impl Journal {
 
     /// Persists all entries that were not handed over yet, or a checkpoint when one is due.
     pub(super) fn persist_entries(&mut self, image: &Image<'_>, out: &mut Outbox<Message, Timer>) {
-        if !self.lacks_entries(image.log) {
+        if !self.is_behind(image.log) {
             return;
         }
         let last = image.log.last().index;
-        if self.bytes > CHECKPOINT_BYTES.max(CHECKPOINT_SPACING * self.checkpoint_bytes) {
+        let least = self.retention.of(CHECKPOINT_BYTES);
+        if self.bytes > least.max(CHECKPOINT_SPACING * self.checkpoint_bytes) {
             return self.persist_checkpoint(image, out);
         }
         let first = self.submitted + 1;
@@ -207,7 +218,7 @@ impl Journal {
             persisted: last,
             bytes: restored.bytes,
             checkpoint_bytes: restored.checkpoint_bytes,
-            ..Journal::default()
+            ..Journal::new(self.retention)
         };
     }
 

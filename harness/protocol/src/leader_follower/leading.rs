@@ -80,7 +80,7 @@ impl Leading {
     /// Ships to every follower what is new to it, and asks those that have to be asked.
     pub(super) fn ship(&mut self, view: &View<'_>, out: &mut Outbox<Message, Timer>) {
         for index in 0..self.followers.len() {
-            if self.followers[index].lacks_entries(view.log) {
+            if self.followers[index].needs_snapshot(view.log) {
                 let snapshot = self.snapshot(view);
                 self.followers[index].begin_snapshot(snapshot);
             }

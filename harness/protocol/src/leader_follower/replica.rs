@@ -75,13 +75,14 @@ impl LeaderFollowerReplica {
     /// Makes a replica, not yet started.
     pub(super) fn new(mode: LeaderFollower, member: Member) -> LeaderFollowerReplica {
         let in_sync = member.topology.replica_ids().collect();
+        let journal = Journal::new(member.retention);
         LeaderFollowerReplica {
             mode,
             member,
             leadership: Leadership { term: 0, in_sync },
             role: Role::Follower(Following::default()),
             log: Log::default(),
-            journal: Journal::default(),
+            journal,
             store: Store::default(),
             commit: 0,
             executed: 0,
@@ -283,7 +284,7 @@ impl LeaderFollowerReplica {
 
     /// Hands to the storage what is new.
     fn persist(&mut self, out: &mut Outbox<Message, Timer>) {
-        if !self.journal.lacks_entries(&self.log) {
+        if !self.journal.is_behind(&self.log) {
             return;
         }
         let image = Image {
@@ -304,6 +305,7 @@ impl LeaderFollowerReplica {
             Role::Leader(leading) => (leading.needed_after(), LEADER_LOG_BYTES_MAX),
             Role::Follower(_) => (0, FOLLOWER_LOG_BYTES_MAX),
         };
+        let bytes_max = self.member.retention.of(bytes_max);
         self.log.compact(self.executed, needed, bytes_max);
     }
 

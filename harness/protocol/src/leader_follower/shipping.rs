@@ -189,7 +189,7 @@ impl Follower {
     }
 
     /// Says whether the log has forgotten what the follower is to get next.
-    pub(super) fn lacks_entries(&self, log: &Log) -> bool {
+    pub(super) fn needs_snapshot(&self, log: &Log) -> bool {
         self.up && matches!(self.state, State::Shipping) && self.next <= log.base().index
     }
 

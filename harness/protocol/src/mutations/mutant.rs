@@ -1,6 +1,6 @@
 //! A replica between its host and itself: what passes is tampered with.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use longhaul_experiment::mode::ModeError;
 use longhaul_experiment::{
@@ -57,7 +57,6 @@ where
             outbox: None,
             early: Vec::new(),
             forged: VecDeque::new(),
-            renamed: BTreeSet::new(),
         }
     }
 }
@@ -73,11 +72,10 @@ pub struct MutantReplica<R: Replica> {
     early: Vec<PersistToken>,
     /// What it will seem to have heard of peers.
     forged: VecDeque<(ReplicaId, R::Message)>,
-    /// Clients that it took for others.
-    renamed: BTreeSet<ClientId>,
 }
 
-/// What is added to a client's number where retries are not to be recognised.
+/// What is added to a client's number where retries are not to be recognised. No client's own
+/// number is as large.
 const RENAMED: u32 = 1 << 31;
 
 impl<R: Tamper> MutantReplica<R> {
@@ -104,7 +102,7 @@ impl<R: Tamper> MutantReplica<R> {
                     out.send(to, message);
                 }
             }
-            Effect::Reply { operation, outcome } => out.reply(self.unrenamed(operation), outcome),
+            Effect::Reply { operation, outcome } => out.reply(unrenamed(operation), outcome),
             Effect::Persist { token, records } => {
                 if self.tampering.mutation == Mutation::AcknowledgesBeforePersisting {
                     self.early.push(token);
@@ -114,34 +112,26 @@ impl<R: Tamper> MutantReplica<R> {
             Effect::SetTimer { timer, after } => out.set_timer(timer, after),
             Effect::CancelTimer { timer } => out.cancel_timer(timer),
             Effect::Applied { key, version } => out.applied(key, version),
-            Effect::Leader { term, leader } => {
-                self.tampering.leading = leader.map(|leader| (term, leader));
-                out.leader(term, leader);
-            }
+            Effect::Leader { term, leader } => out.leader(term, leader),
         }
     }
 
-    fn renamed(&mut self, request: Request) -> Request {
+    fn renamed(&self, request: Request) -> Request {
         if self.tampering.mutation != Mutation::ForgetsDuplicates || !self.restarted {
             return request;
         }
-        let client = ClientId(request.id.client.0 | RENAMED);
-        self.renamed.insert(client);
         let id = OperationId {
-            client,
+            client: ClientId(request.id.client.0 | RENAMED),
             ..request.id
         };
         Request { id, ..request }
     }
+}
 
-    fn unrenamed(&self, operation: OperationId) -> OperationId {
-        if !self.renamed.contains(&operation.client) {
-            return operation;
-        }
-        OperationId {
-            client: ClientId(operation.client.0 & !RENAMED),
-            ..operation
-        }
+fn unrenamed(operation: OperationId) -> OperationId {
+    OperationId {
+        client: ClientId(operation.client.0 & !RENAMED),
+        ..operation
     }
 }
 

@@ -16,8 +16,6 @@ use crate::replica::{PeerState, Replica};
 #[derive(Debug)]
 pub struct Tampering {
     pub(super) mutation: Mutation,
-    /// Whom the replica takes for the leader, and in which term.
-    pub(super) leading: Option<(u64, ReplicaId)>,
     /// Peers that have been away.
     known_down: BTreeSet<ReplicaId>,
     /// Peers that came back within this batch.
@@ -32,7 +30,6 @@ impl Tampering {
     pub(super) fn new(mutation: Mutation) -> Tampering {
         Tampering {
             mutation,
-            leading: None,
             known_down: BTreeSet::new(),
             just_back: BTreeSet::new(),
             forged_for: BTreeSet::new(),

@@ -89,8 +89,9 @@ impl Mode for Register {
                     lagging clock can lose an acknowledged write. A retry may write again.",
         write_floor: "d(c,s) + (r-1)-th d(s,m) + (w-1)-th d(s,m); phases=1: d(c,s) + (w-1)-th \
                       d(s,m)",
-        read_floor: "d(c,s) + (r-1)-th d(s,m); a write-back, when repliers disagree or are no \
-                     majority, adds up to (w-1)-th d(s,m)",
+        read_floor: "d(c,s) + (r-1)-th d(s,m); phases=2: a write-back adds up to (w-1)-th d(s,m) \
+                     when repliers disagree and, with r + r <= n < r + w, whenever the key has a \
+                     value",
         source: "Attiya, Bar-Noy and Dolev (1995); Lynch and Shvartsman (1997)",
     }];
 

@@ -15,6 +15,7 @@ use longhaul_experiment::{
 use crate::mode::Mode;
 use crate::outbox::{Effect, LogRecord, Outbox};
 use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request};
+use crate::retention::Retention;
 
 type MessageOf<M> = <<M as Mode>::Replica as Replica>::Message;
 type TimerOf<M> = <<M as Mode>::Replica as Replica>::Timer;
@@ -303,6 +304,7 @@ impl<M: Mode> Network<M> {
             incarnation: self.slots[index].incarnation,
             topology: self.topology.clone(),
             seed: self.seed,
+            retention: Retention::FULL,
         };
         self.slots[index].replica = Some(self.mode.replica(member));
         self.call(index, Callback::Start(recovered));

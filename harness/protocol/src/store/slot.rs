@@ -25,28 +25,17 @@ enum Value {
     Own(Bytes),
 }
 
-/// A value on its way into a slot.
-pub(super) enum New<'a> {
-    /// That of a write.
-    Written(&'a SharedRequest),
-    /// This one.
-    Value(Bytes),
-}
-
 impl Slot {
-    /// Returns a slot with its first value.
-    pub(super) fn new(new: New<'_>, index: u64) -> Slot {
-        let value = match new {
-            New::Written(request) => Value::Written(request.clone()),
-            New::Value(value) => Value::Own(value),
-        };
+    /// Returns the place of a value, which a log position wrote.
+    pub(super) fn own(value: Bytes, index: u64) -> Slot {
+        let value = Value::Own(value);
         Slot { value, index }
     }
 
-    /// Puts another value in.
-    #[inline]
-    pub(super) fn replace(&mut self, new: New<'_>, index: u64) {
-        *self = Slot::new(new, index);
+    /// Returns the place of the value of a write at a log position.
+    pub(super) fn written(request: SharedRequest, index: u64) -> Slot {
+        let value = Value::Written(request);
+        Slot { value, index }
     }
 
     /// Returns what it holds.
@@ -98,7 +87,7 @@ impl<'de> Deserialize<'de> for Slot {
             version: Version,
         }
         let Stored { value, version } = Stored::deserialize(deserializer)?;
-        Ok(Slot::new(New::Value(value), version.major))
+        Ok(Slot::own(value, version.major))
     }
 }
 
@@ -123,16 +112,14 @@ mod tests {
                 value: value.clone(),
             },
         });
-        let shared = Slot::new(New::Written(&request), 9);
-        let mut own = Slot::new(New::Value(Bytes::new()), 4);
-        assert_ne!(shared, own);
-        own.replace(New::Value(value), 9);
+        let shared = Slot::written(request, 9);
+        let own = Slot::own(value.clone(), 9);
         assert_eq!(shared, own);
+        assert_ne!(shared, Slot::own(Bytes::new(), 9));
+        assert_ne!(shared, Slot::own(value, 8));
         let bytes = postcard::to_stdvec(&shared).unwrap();
         assert_eq!(bytes, postcard::to_stdvec(&own).unwrap());
         assert_eq!(postcard::from_bytes::<Slot>(&bytes).unwrap(), shared);
-        own.replace(New::Written(&request), 10);
-        assert_eq!(own.entry().version, version(10));
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 mod seconds;
 
+use longhaul_experiment::parallel;
+
 use super::axis::AmountAxis;
 use super::page::{self, MARGIN};
 use super::plot::Plot;
 use super::theme::{self, Tone};
 use super::{Run, Shown};
-use crate::parallel;
 use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
 use seconds::{Span, spans};
@@ -24,7 +25,9 @@ const SPANS_MAX: usize = 120;
 
 /// Lays out the chart; `None` where the record has no interval logs.
 pub fn scene(run: &Run<'_>, shown: Shown) -> Option<Scene> {
-    let spans_of_modes = parallel::map(&run.record.modes, |mode| spans(mode, shown, SPANS_MAX));
+    let threads = parallel::processors();
+    let spans_of_mode = |mode: &_| spans(mode, shown, SPANS_MAX);
+    let spans_of_modes = parallel::map(&run.record.modes, threads, spans_of_mode);
     let modes: Vec<(usize, Vec<Span>)> = spans_of_modes
         .into_iter()
         .enumerate()

@@ -1,6 +1,5 @@
 //! What is done to replicas and links from outside.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use longhaul_protocol::{Member, Mode, Outbox, PeerState};
 
 use super::Simulation;
 use super::events::Event;
+use crate::network::Passage;
 
 impl<M: Mode> Simulation<M> {
     /// Kills a replica's process. Nothing happens when it is dead.
@@ -42,7 +42,7 @@ impl<M: Mode> Simulation<M> {
             let event = Event::ClientsLost {
                 region,
                 replica: id,
-                epoch: self.client_epochs.of(region, id),
+                epoch: self.client_epochs.shared(region, id),
             };
             self.queue.push(self.now + known_after, event);
         }
@@ -67,6 +67,7 @@ impl<M: Mode> Simulation<M> {
             incarnation: node.incarnation,
             topology: Arc::clone(&self.topology),
             seed: self.seed,
+            retention: self.options.retention,
         };
         node.replica = Some(self.mode.replica(member));
         let recovered = node.storage.recover();
@@ -111,8 +112,13 @@ impl<M: Mode> Simulation<M> {
     /// Heals a cut link: what waited sets out now, in order. Connections that ended are up again
     /// after a round trip, unless something else keeps them down.
     pub fn heal(&mut self, link: LinkId) {
-        for (arrival, frame) in self.network.heal(self.now, link) {
-            self.queue.push(arrival, Event::Frame(frame));
+        for (passage, wire, frame) in self.network.heal(self.now, link) {
+            match passage {
+                Passage::Arrives(_, arrival) => self.queue.push(arrival, Event::Frame(frame)),
+                Passage::GivenUp(at) => self.give_up_at(at, wire, frame.epoch()),
+                // The link was healed just now.
+                Passage::Waits => {}
+            }
         }
         self.reconnect_between(link.from, link.to);
     }
@@ -124,7 +130,8 @@ impl<M: Mode> Simulation<M> {
     }
 
     /// Loses a share (0 to 1) of what enters a link from now on, beside the profile's own loss.
-    /// It costs streams the delay of retransmissions.
+    /// It costs streams the delay of retransmissions, and ends connections on which that takes
+    /// longer than [`silence_timeout`].
     pub fn set_link_loss(&mut self, link: LinkId, loss: f64) {
         self.network.set_loss_added(link, loss);
     }
@@ -147,25 +154,14 @@ impl<M: Mode> Simulation<M> {
         }
     }
 
-    /// Resets all connections between two regions: they end now, and are up again after a round
-    /// trip.
-    pub fn reset_connections(&mut self, a: RegionIndex, b: RegionIndex) {
-        self.end_connections(a, b);
-        self.restore_connections(a, b);
-    }
-
     /// Sets a replica's wall clock apart from the true one, in nanoseconds.
     pub fn set_wall_offset(&mut self, id: ReplicaId, offset_ns: i64) {
-        let node = &mut self.nodes[id.index()];
-        node.wall_offset = offset_ns.saturating_add(node.clock_shift);
+        self.nodes[id.index()].wall_offset = offset_ns;
     }
 
     /// Sets how far faults move a replica's wall clock, in nanoseconds, beside its own offset.
     pub fn set_clock_shift(&mut self, id: ReplicaId, shift_ns: i64) {
-        let node = &mut self.nodes[id.index()];
-        let own = node.wall_offset.saturating_sub(node.clock_shift);
-        node.clock_shift = shift_ns;
-        node.wall_offset = own.saturating_add(shift_ns);
+        self.nodes[id.index()].clock_shift = shift_ns;
     }
 
     /// Sets how many times as long everything takes that a replica computes; 1: as usual.
@@ -190,10 +186,10 @@ impl<M: Mode> Simulation<M> {
     }
 
     /// Returns the regions whose clients have asked for anything.
-    pub(super) fn client_regions(&self) -> BTreeSet<RegionIndex> {
-        self.clients
-            .iter()
-            .map(|(_, client)| client.region)
+    fn client_regions(&self) -> Vec<RegionIndex> {
+        let regions = self.topology.profile.region_indexes();
+        regions
+            .filter(|region| self.has_clients[region.index()])
             .collect()
     }
 

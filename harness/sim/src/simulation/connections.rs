@@ -1,20 +1,23 @@
 //! How connections end and come up again: the stream contract.
 //!
-//! A connection is up until a process at its end dies, a cut link is silent for too long, or it is
-//! reset. Then its epoch ends: what was not delivered is lost, and both ends hear of it. It comes
+//! A connection is up until a process at its end dies, a cut link is silent for too long, losses
+//! delay a frame for too long, or it is reset. Then its epoch ends: what was not delivered is lost, and both ends hear of it. It comes
 //! up again a round trip after nothing prevents it any more.
 //!
 //! - **Silence.** A link that stays cut for [`silence_timeout`] of its ends' round trip ends every
 //!   connection over it, in both directions, whether or not anything was sent: keep-alives would
 //!   have shown it. Both ends know at that instant. So a partition of one direction becomes one of
 //!   both, as it does with TCP, whose acknowledgements are lost.
+//! - **Losses.** A sender that would wait longer than that for the acknowledgement of a frame
+//!   ([`longhaul_wan::loss`]) gives its connection up then: that one alone, between two replicas or
+//!   of one client. Both ends know at that instant.
 //! - **Reset.** Both ends know at once.
 //! - **Clients** wait for a connection that is down to come up, for [`silence_timeout`] at the
 //!   longest; their requests then fail as not ready, having been sent to nobody. All that wait for
 //!   one replica in one region share one attempt.
 //!
-//! What it leaves out: connections that share a region's path and die one by one, the back-off of
-//! dialling, and a dead machine that answers nothing (a dead process refuses at once).
+//! What it leaves out: that silence and resets end connections of one region one by one, the
+//! back-off of dialling and what losses do to it, and a dead machine that answers nothing (a dead process refuses at once).
 
 use std::collections::BTreeMap;
 
@@ -24,6 +27,7 @@ use longhaul_protocol::{Mode, PeerState, Request};
 
 use super::events::Event;
 use super::{ClientAddress, OccurrenceKind, Simulation};
+use crate::network::Wire;
 use crate::peers::Epoch;
 use crate::trace::TraceId;
 
@@ -49,7 +53,7 @@ pub(super) struct Disconnected {
 impl Disconnected {
     /// Notes a reset between two regions; `false` when one is under way.
     pub fn begin_reset(&mut self, a: RegionIndex, b: RegionIndex, now: Time) -> bool {
-        let pair = (a.min(b), a.max(b));
+        let pair = a.paired_with(b);
         let is_new = !self.resets.contains_key(&pair);
         self.resets.entry(pair).or_insert(now);
         is_new
@@ -57,7 +61,7 @@ impl Disconnected {
 
     /// Ends a reset between two regions, and returns when it began; `None`: there is none.
     pub fn end_reset(&mut self, a: RegionIndex, b: RegionIndex) -> Option<Time> {
-        self.resets.remove(&(a.min(b), a.max(b)))
+        self.resets.remove(&a.paired_with(b))
     }
 
     fn take_unsent(&mut self, is_taken: impl Fn(&Unsent) -> bool) -> Vec<Unsent> {
@@ -86,10 +90,21 @@ impl<M: Mode> Simulation<M> {
     /// Begins to connect the clients of a region to a replica, like [`Simulation::connect`].
     fn connect_clients(&mut self, region: RegionIndex, replica: ReplicaId, up_at: Time) {
         let regions = (region, self.topology.region_of(replica));
-        if self.client_epochs.is_up(region, replica) || self.is_blocked(regions) {
+        if self.is_blocked(regions) {
             return;
         }
-        let epoch = self.client_epochs.of(region, replica);
+        for (client, epoch) in self.client_epochs.down_alone(region, replica) {
+            let event = Event::ClientConnected {
+                client,
+                replica,
+                epoch,
+            };
+            self.queue.push(up_at, event);
+        }
+        if self.client_epochs.is_shared_up(region, replica) {
+            return;
+        }
+        let epoch = self.client_epochs.shared(region, replica);
         let event = Event::ClientsConnected {
             region,
             replica,
@@ -104,8 +119,8 @@ impl<M: Mode> Simulation<M> {
         epoch: Epoch,
     ) {
         let regions = (region, self.topology.region_of(replica));
-        let is_stale = self.client_epochs.of(region, replica) != epoch
-            || self.client_epochs.is_up(region, replica);
+        let is_stale = self.client_epochs.shared(region, replica) != epoch
+            || self.client_epochs.is_shared_up(region, replica);
         if is_stale || self.is_blocked(regions) {
             return;
         }
@@ -113,15 +128,85 @@ impl<M: Mode> Simulation<M> {
         self.network.begin_client_epoch(region, replica);
         let is_theirs =
             |unsent: &Unsent| unsent.client.region == region && unsent.replica == replica;
-        for unsent in self.disconnected.take_unsent(is_theirs) {
+        let unsent = self.disconnected.take_unsent(is_theirs);
+        self.send_all(unsent);
+    }
+
+    pub(super) fn carry_out_client_connected(
+        &mut self,
+        (client, replica): (ClientAddress, ReplicaId),
+        epoch: Epoch,
+    ) {
+        let regions = (client.region, self.topology.region_of(replica));
+        let is_stale = self.client_epochs.of(client, replica) != epoch
+            || self.client_epochs.is_up(client, replica);
+        // Once nothing blocks them any more, all that is down connects again.
+        if is_stale || self.is_blocked(regions) {
+            return;
+        }
+        self.client_epochs.open_alone(client, replica);
+        self.network.begin_epoch_of(client, replica);
+        let is_own = |unsent: &Unsent| unsent.client == client && unsent.replica == replica;
+        let unsent = self.disconnected.take_unsent(is_own);
+        self.send_all(unsent);
+    }
+
+    fn send_all(&mut self, all: Vec<Unsent>) {
+        for unsent in all {
             let Unsent {
                 client,
+                replica,
                 request,
                 cause,
                 ..
             } = unsent;
             self.send_request(self.now, (client, replica), request, cause);
         }
+    }
+
+    /// Has a connection's epoch end at an instant, because its sender gives it up then.
+    pub(super) fn give_up_at(&mut self, at: Time, wire: Wire, epoch: Epoch) {
+        self.queue.push(at, Event::GivenUp { wire, epoch });
+    }
+
+    /// Ends an epoch that was given up, unless it has ended, and connects anew.
+    pub(super) fn carry_out_given_up(&mut self, wire: Wire, epoch: Epoch) {
+        match wire {
+            Wire::Replicas(a, b) if self.epochs.of(a, b) == epoch => {
+                self.end_batches();
+                self.end_epoch(a, b);
+                let round_trip = self.topology.replica_round_trip(a, b);
+                self.connect(a, b, self.now + round_trip);
+            }
+            Wire::ToReplica(client, replica) | Wire::ToClient(client, replica)
+                if self.client_epochs.of(client, replica) == epoch
+                    && self.client_epochs.is_up(client, replica) =>
+            {
+                self.end_batches();
+                self.end_client_alone(client, replica);
+            }
+            // It ended otherwise meanwhile.
+            _ => {}
+        }
+    }
+
+    fn end_client_alone(&mut self, client: ClientAddress, replica: ReplicaId) {
+        let region = client.region;
+        self.client_epochs.end_alone(client, replica);
+        self.network.lose(|wire| wire.is_of(client, replica));
+        self.tell(OccurrenceKind::ConnectionLost {
+            region,
+            connection: Some(client.connection),
+            replica,
+        });
+        let there = self.topology.region_of(replica);
+        let round_trip = self.topology.profile.round_trip(region, there);
+        let event = Event::ClientConnected {
+            client,
+            replica,
+            epoch: self.client_epochs.of(client, replica),
+        };
+        self.queue.push(self.now + round_trip, event);
     }
 
     /// Keeps a request until its client's connection is up.
@@ -132,9 +217,13 @@ impl<M: Mode> Simulation<M> {
         cause: Option<TraceId>,
     ) {
         let region = client.region;
+        // A connection that was given up alone is waited for alone.
+        let is_alone = self.client_epochs.is_shared_up(region, replica);
         let disconnected = &mut self.disconnected;
-        let waits_too =
-            |unsent: &&Unsent| unsent.client.region == region && unsent.replica == replica;
+        let waits_too = |unsent: &&Unsent| {
+            let is_near = unsent.client.region == region && unsent.replica == replica;
+            is_near && (unsent.client == client || !is_alone)
+        };
         let under_way = disconnected.unsent.iter().find(waits_too);
         let attempt = match under_way {
             Some(unsent) => unsent.attempt,
@@ -209,12 +298,17 @@ impl<M: Mode> Simulation<M> {
     }
 
     fn end_client_epoch(&mut self, region: RegionIndex, replica: ReplicaId) {
-        let was_up = self.client_epochs.is_up(region, replica);
+        let was_up = self.client_epochs.is_shared_up(region, replica);
         // One that is being made ends too.
         self.client_epochs.end(region, replica);
-        if was_up && self.client_regions().contains(&region) {
+        if was_up && self.has_clients[region.index()] {
             self.network.lose(|wire| wire.clients_of(region, replica));
-            self.tell(OccurrenceKind::ConnectionLost { region, replica });
+            let connection = None;
+            self.tell(OccurrenceKind::ConnectionLost {
+                region,
+                connection,
+                replica,
+            });
         }
     }
 
@@ -241,7 +335,7 @@ impl<M: Mode> Simulation<M> {
     pub(super) fn is_blocked(&self, (a, b): (RegionIndex, RegionIndex)) -> bool {
         let is_cut =
             directions(a, b).any(|(from, to)| self.network.cut_of(LinkId { from, to }).is_some());
-        is_cut || self.disconnected.resets.contains_key(&(a.min(b), a.max(b)))
+        is_cut || self.disconnected.resets.contains_key(&a.paired_with(b))
     }
 
     fn replica_in(&self, region: RegionIndex) -> Option<ReplicaId> {

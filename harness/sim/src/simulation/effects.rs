@@ -64,8 +64,8 @@ impl<M: Mode> Simulation<M> {
                     self.persist(id, token, records);
                 }
                 Effect::SetTimer { timer, after } => {
-                    let key = self.queue.reserve(self.now + after);
                     let node = &mut self.nodes[id.index()];
+                    let key = self.queue.reserve(self.now + node.timer_takes(after));
                     let incarnation = node.incarnation;
                     if node.timers.set(timer, key) {
                         let event = Event::Timer {
@@ -133,7 +133,7 @@ impl<M: Mode> Simulation<M> {
         let Some(&client) = self.clients.get(operation.client.0.into()) else {
             return;
         };
-        if !self.client_epochs.is_up(client.region, id) {
+        if !self.client_epochs.is_up(client, id) {
             return;
         }
         let cause = self.nodes[id.index()].cause;
@@ -148,7 +148,7 @@ impl<M: Mode> Simulation<M> {
         let frame = Frame::Response {
             client,
             replica: id,
-            epoch: self.client_epochs.of(client.region, id),
+            epoch: self.client_epochs.of(client, id),
             operation,
             outcome,
             cause,

@@ -4,6 +4,7 @@ use longhaul_experiment::{ErrorKind, LinkId, OperationId, Outcome, RegionIndex, 
 use longhaul_protocol::{LogRecord, Mode, PeerState, PersistToken, Recovered, Replica, Request};
 
 use super::{ClientAddress, EventOf, FrameOf, OccurrenceKind, Simulation, TimerOf};
+use crate::network::Wire;
 use crate::peers::Epoch;
 use crate::queue::EventKey;
 use crate::timers::TimerEvent;
@@ -54,6 +55,14 @@ pub(super) enum Event<Message, Timer> {
         replica: ReplicaId,
         epoch: Epoch,
     },
+    /// A client whose connection was given up alone has connected to a replica again.
+    ClientConnected {
+        client: ClientAddress,
+        replica: ReplicaId,
+        epoch: Epoch,
+    },
+    /// The sender of a connection's epoch gives it up: losses delayed a frame for too long.
+    GivenUp { wire: Wire, epoch: Epoch },
     /// The clients of a region give up an attempt to connect.
     ClientsGiveUp { attempt: u32 },
     /// A cut has lasted for as long as the connections over its link bear silence.
@@ -89,6 +98,17 @@ pub(super) enum Frame<Message> {
     },
 }
 
+impl<Message> Frame<Message> {
+    /// Returns the connection epoch in which it was sent.
+    pub fn epoch(&self) -> Epoch {
+        match self {
+            Frame::Message { epoch, .. }
+            | Frame::Request { epoch, .. }
+            | Frame::Response { epoch, .. } => *epoch,
+        }
+    }
+}
+
 /// Records on their way to storage.
 pub(super) struct Sync {
     pub token: PersistToken,
@@ -110,6 +130,8 @@ impl<Message, Timer> Event<Message, Timer> {
             | Event::Connected { .. }
             | Event::ClientsLost { .. }
             | Event::ClientsConnected { .. }
+            | Event::ClientConnected { .. }
+            | Event::GivenUp { .. }
             | Event::ClientsGiveUp { .. }
             | Event::Silence { .. }
             | Event::Wake(_) => None,
@@ -192,8 +214,13 @@ impl<M: Mode> Simulation<M> {
                 epoch,
             } => {
                 // Clients whose connections ended otherwise meanwhile know already.
-                if self.client_epochs.of(region, replica) == epoch {
-                    self.tell(OccurrenceKind::ConnectionLost { region, replica });
+                if self.client_epochs.shared(region, replica) == epoch {
+                    let connection = None;
+                    self.tell(OccurrenceKind::ConnectionLost {
+                        region,
+                        connection,
+                        replica,
+                    });
                 }
             }
             Event::ClientsConnected {
@@ -201,6 +228,12 @@ impl<M: Mode> Simulation<M> {
                 replica,
                 epoch,
             } => self.carry_out_clients_connected((region, replica), epoch),
+            Event::ClientConnected {
+                client,
+                replica,
+                epoch,
+            } => self.carry_out_client_connected((client, replica), epoch),
+            Event::GivenUp { wire, epoch } => self.carry_out_given_up(wire, epoch),
             Event::ClientsGiveUp { attempt } => self.carry_out_give_up(attempt),
             Event::Silence { link, cut } => self.carry_out_silence(link, cut),
             Event::Wake(token) => self.tell(OccurrenceKind::Wake(token)),
@@ -237,7 +270,7 @@ impl<M: Mode> Simulation<M> {
                 request,
                 cause,
             } => {
-                if self.client_epochs.of(client.region, replica) == epoch {
+                if self.client_epochs.of(client, replica) == epoch {
                     self.carry_out_request(replica, request, (client.region, cause));
                 }
             }
@@ -249,7 +282,7 @@ impl<M: Mode> Simulation<M> {
                 outcome,
                 cause,
             } => {
-                if self.client_epochs.of(client.region, replica) != epoch {
+                if self.client_epochs.of(client, replica) != epoch {
                     return;
                 }
                 self.tracer.add(self.now, cause, || TraceKind::Answered {

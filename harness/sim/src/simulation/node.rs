@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longhaul_experiment::scenario::Durability;
+use longhaul_experiment::time::nanos;
 use longhaul_experiment::{Now, ReplicaId, Seed, Time, Topology};
 use longhaul_protocol::replica::OutboxOf;
 use longhaul_protocol::{Member, Mode, Outbox};
@@ -21,6 +22,8 @@ use crate::trace::TraceId;
 /// replicas.
 const BATCH_COST: Duration = Duration::from_micros(20);
 
+const MILLION: u128 = 1_000_000;
+
 /// A replica with all that its host keeps for it.
 pub(super) struct Node<M: Mode> {
     /// `None` while its process is dead.
@@ -32,9 +35,11 @@ pub(super) struct Node<M: Mode> {
     pub storage: Storage,
     /// By peer: the epoch of the connection that it holds to be up.
     pub connected: Vec<Option<Epoch>>,
-    /// Its wall clock minus the true one, in nanoseconds: its own error and what faults add.
+    /// How much faster its clocks run than time, in millionths.
+    clock_faster_ppm: u32,
+    /// How far its wall clock is ahead of its other one by its own error, in nanoseconds.
     pub wall_offset: i64,
-    /// The part of `wall_offset` that faults add.
+    /// What faults add to that.
     pub clock_shift: i64,
     /// How many times as long everything that it computes takes: 1 unless a fault slows it.
     pub slow_factor: f64,
@@ -70,7 +75,9 @@ impl<M: Mode> Node<M> {
             incarnation: 0,
             topology: Arc::clone(topology),
             seed,
+            retention: options.retention,
         };
+        let faster = &options.clocks_faster_ppm;
         Node {
             replica: Some(mode.replica(member)),
             incarnation: 0,
@@ -78,6 +85,7 @@ impl<M: Mode> Node<M> {
             timers: Timers::new(),
             storage: Storage::new(options.durability),
             connected: vec![None; topology.replicas.len()],
+            clock_faster_ppm: faster.get(id.index()).copied().unwrap_or(0),
             wall_offset: 0,
             clock_shift: 0,
             slow_factor: 1.0,
@@ -146,10 +154,27 @@ impl<M: Mode> Node<M> {
 
     /// Returns both clocks of the replica.
     pub fn clocks(&self, now: Time) -> Now {
-        Now {
-            monotonic: now,
-            wall: wall_clock(now, self.wall_offset),
+        let mut monotonic = now;
+        if self.clock_faster_ppm > 0 {
+            let gained = u128::from(now.as_nanos()) * u128::from(self.clock_faster_ppm) / MILLION;
+            monotonic += Duration::from_nanos(u64::try_from(gained).unwrap_or(u64::MAX));
         }
+        let offset = self.wall_offset.saturating_add(self.clock_shift);
+        Now {
+            monotonic,
+            wall: wall_clock(monotonic, offset),
+        }
+    }
+
+    /// Returns how long a timer takes that its clock takes `after` for.
+    pub fn timer_takes(&self, after: Duration) -> Duration {
+        if self.clock_faster_ppm == 0 {
+            return after;
+        }
+        // Rounded up: by its own clock, no timer goes off too early.
+        let by_clock = u128::from(nanos(after)) * MILLION;
+        let takes = by_clock.div_ceil(MILLION + u128::from(self.clock_faster_ppm));
+        Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX))
     }
 
     /// Calls the replica, if its process lives.

@@ -5,11 +5,11 @@
 //! then what follows from it is sent, one message after the other. A replica without stated
 //! times has no processors here: it handles every event at once.
 
+use longhaul_experiment::random::Generator;
 use longhaul_experiment::service::ServiceTimes;
 use longhaul_experiment::{ReplicaId, Seed, Stream, Time};
 use longhaul_protocol::{Effect, Mode};
-use longhaul_wan::marginal::{MarginalDraws, QuantileTable};
-use std::sync::Arc;
+use longhaul_wan::marginal::QuantileTable;
 use std::time::Duration;
 
 use super::events::{Event, Frame};
@@ -72,7 +72,9 @@ impl<M: Mode> Processors<M> {
 /// The disk of one replica. A sync takes all records that wait when it begins, and syncs follow
 /// one another.
 pub(super) struct Disk {
-    draws: MarginalDraws,
+    /// How long syncs take.
+    table: QuantileTable,
+    generator: Generator,
     /// When the sync that runs ends.
     running_until: Time,
     /// When the sync after that ends, if anything waits for it.
@@ -81,10 +83,9 @@ pub(super) struct Disk {
 
 impl Disk {
     pub fn new(times: &ServiceTimes, id: ReplicaId, seed: Seed) -> Disk {
-        let table = Arc::new(QuantileTable::new(&times.sync));
-        let generator = seed.stream(Stream::Sync, id.index() as u64);
         Disk {
-            draws: MarginalDraws::new(table, generator),
+            table: QuantileTable::new(&times.sync),
+            generator: seed.stream(Stream::Sync, id.index() as u64),
             running_until: Time::ZERO,
             next_until: None,
         }
@@ -98,17 +99,21 @@ impl Disk {
             self.running_until = next;
         }
         if at >= self.running_until {
-            self.running_until = at + self.draws.draw() + added;
+            self.running_until = at + self.draw() + added;
             return self.running_until;
         }
         match self.next_until {
             Some(next) => next,
             None => {
-                let next = self.running_until + self.draws.draw() + added;
+                let next = self.running_until + self.draw() + added;
                 self.next_until = Some(next);
                 next
             }
         }
+    }
+
+    fn draw(&mut self) -> Duration {
+        self.table.draw(&mut self.generator)
     }
 
     /// Forgets what it was at.
@@ -172,10 +177,17 @@ impl<M: Mode> Simulation<M> {
         std::mem::swap(&mut processors.waiting, &mut processors.batch);
         processors.state = State::Receiving;
         let (mut messages, mut bytes) = (0, 0);
+        // Walking a message takes longer than handling it, so it is done where size counts.
+        let by_size = !processors.times.per_kib.is_zero();
         for (_, event) in &processors.batch {
             let size = match event {
-                Event::Frame(Frame::Message { message, .. }) => self.network.frame_bytes(message),
-                Event::Frame(Frame::Request { request, .. }) => self.network.frame_bytes(request),
+                Event::Frame(Frame::Message { message, .. }) if by_size => {
+                    self.network.frame_bytes(message)
+                }
+                Event::Frame(Frame::Request { request, .. }) if by_size => {
+                    self.network.frame_bytes(request)
+                }
+                Event::Frame(Frame::Message { .. } | Frame::Request { .. }) => 0,
                 _ => continue,
             };
             messages += 1;

@@ -1,11 +1,15 @@
 //! A case: all that one run depends on, as data that can be written down, cut and run again.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use longhaul_experiment::profile::{Jitter, Link, Marginal, Profile, Region, Source};
 use longhaul_experiment::scenario::Durability;
+use longhaul_experiment::service::ServiceTimes;
 use longhaul_experiment::{Fault, ModeSpec, OperationKind, RegionIndex, ReplicaId, Seed, Topology};
+use longhaul_protocol::Retention;
+use longhaul_sim::simulation::{Batching, SimulationOptions};
 use serde::{Deserialize, Serialize};
 
 /// The least key of those that are written once.
@@ -32,6 +36,19 @@ pub struct Case {
     pub durability: Durability,
     /// How long a sync of the log takes, in microseconds.
     pub sync_us: u64,
+    /// What replicas' other work costs.
+    #[serde(default)]
+    pub work: Work,
+    /// Whether a replica handles all events of an instant as one batch, and not each on its own.
+    #[serde(default)]
+    pub batches_instants: bool,
+    /// Replicas keep one part in so many of the past that their protocols state: the log entries
+    /// for those that lag, and the records between two checkpoints.
+    #[serde(default = "all_of_it")]
+    pub retention: NonZeroU32,
+    /// By replica, how much faster its clocks run than time, in millionths; empty: not at all.
+    #[serde(default)]
+    pub clocks_faster_ppm: Vec<u32>,
     /// Bytes of a written value.
     pub value_size: u32,
     /// The client sessions.
@@ -45,6 +62,21 @@ pub struct Case {
     pub faults: Vec<Fault>,
     /// How long operations begin and faults happen.
     pub load: Duration,
+}
+
+/// What the work of one replica costs, as [`ServiceTimes`] has it; nothing by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Microseconds of one message received or sent.
+    pub message_us: u64,
+    /// Microseconds of 1024 bytes received or sent.
+    pub kib_us: u64,
+    /// How many processors share the messages of a batch; 0 counts as one.
+    pub cores: u32,
+}
+
+fn all_of_it() -> NonZeroU32 {
+    NonZeroU32::MIN
 }
 
 /// A client session: it does one operation after the other.
@@ -127,6 +159,31 @@ impl Case {
         let mut topology = Topology::everywhere(profile);
         topology.leader = self.leader;
         Arc::new(topology)
+    }
+
+    /// Returns how its replicas are simulated.
+    pub fn simulation_options(&self) -> SimulationOptions {
+        let Work {
+            message_us,
+            kib_us,
+            cores,
+        } = self.work;
+        SimulationOptions {
+            durability: self.durability,
+            service: ServiceTimes {
+                per_message: Duration::from_micros(message_us),
+                per_kib: Duration::from_micros(kib_us),
+                cores: cores.max(1),
+                ..ServiceTimes::of_syncs(Duration::from_micros(self.sync_us))
+            },
+            batching: if self.batches_instants {
+                Batching::EveryInstant
+            } else {
+                Batching::EveryEvent
+            },
+            retention: Retention::one_in(self.retention),
+            clocks_faster_ppm: self.clocks_faster_ppm.clone(),
+        }
     }
 
     /// Returns the keys that its operations name, in order.

@@ -67,8 +67,6 @@ struct Current {
 /// What a wake of the simulation is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wake {
-    /// The fault plan's step at this position.
-    Fault(usize),
     /// A session's next step is due.
     Due(usize),
     /// A session's time-out or pause ended.
@@ -78,7 +76,6 @@ pub(super) enum Wake {
 impl Wake {
     pub(super) fn token(self) -> u64 {
         match self {
-            Wake::Fault(position) => position as u64,
             Wake::Due(session) => 1 << 60 | session as u64,
             Wake::Turn(session, turn) => 2 << 60 | u64::from(turn) << 24 | session as u64,
         }
@@ -87,7 +84,6 @@ impl Wake {
     pub(super) fn of(token: u64) -> Wake {
         let session = (token & 0x00ff_ffff) as usize;
         match token >> 60 {
-            0 => Wake::Fault(token as usize),
             1 => Wake::Due(session),
             _ => Wake::Turn(session, (token >> 24) as u32),
         }
@@ -173,10 +169,16 @@ impl<'a> Clients<'a> {
                 outcome,
                 ..
             } => self.on_reply(simulation, (replica, operation), outcome),
-            OccurrenceKind::ConnectionLost { region, replica } => {
+            OccurrenceKind::ConnectionLost {
+                region,
+                connection,
+                replica,
+            } => {
                 for index in 0..self.sessions.len() {
                     let session = &self.sessions[index];
-                    let concerned = session.address.region == region
+                    let address = session.address;
+                    let concerned = address.region == region
+                        && connection.is_none_or(|connection| address.connection == connection)
                         && session
                             .current
                             .as_ref()
@@ -189,7 +191,6 @@ impl<'a> Clients<'a> {
             OccurrenceKind::Wake(token) => match Wake::of(token) {
                 Wake::Due(session) => self.begin_next(simulation, session),
                 Wake::Turn(session, turn) => self.on_turn(simulation, session, turn),
-                Wake::Fault(_) => {}
             },
         }
     }

@@ -11,6 +11,7 @@ use longhaul_report::space_time::{Arrow, Bar, Shade, SpaceTime};
 use longhaul_sim::trace::{TraceEvent, TraceKind};
 
 use super::Case;
+use super::clients::AUDITORS;
 use super::counterexample::Replay;
 
 /// The most messages that are drawn.
@@ -29,7 +30,7 @@ pub fn diagram(case: &Case, replay: &Replay) -> SpaceTime {
         .history
         .iter()
         .filter(|record| {
-            marked.is_empty() || marked.contains(&record.id) || record.id.client.0 < 1_000
+            marked.is_empty() || marked.contains(&record.id) || record.id.client.0 < AUDITORS
         })
         .collect();
     let lanes = Lanes::of(case, &drawn);
@@ -198,10 +199,11 @@ fn label(record: &OperationRecord) -> String {
     format!("{}: {asked}{came}", record.id)
 }
 
+/// Returns a fault's shade; `None`: it did not happen before everything healed, or not in the span.
 fn shade(case: &Case, fault: &Fault, lanes: &Lanes, span: (Time, Time)) -> Option<Shade> {
     let from = Time::ZERO + fault.at;
     let to = Time::ZERO + (fault.at + fault.lasts).min(case.load);
-    if from > span.1 || to < span.0 {
+    if fault.at >= case.load || from > span.1 || to < span.0 {
         return None;
     }
     let named = |name: &String| {
@@ -217,7 +219,7 @@ fn shade(case: &Case, fault: &Fault, lanes: &Lanes, span: (Time, Time)) -> Optio
         }
         FaultTarget::Regions(names) => names.iter().filter_map(named).collect(),
     };
-    Some(Shade {
+    (!hit.is_empty()).then(|| Shade {
         lanes: hit,
         from: from.max(span.0).as_nanos(),
         to: to.min(span.1).as_nanos(),

@@ -14,7 +14,7 @@ pub(super) struct Draws(Generator);
 impl Draws {
     /// Returns the stream of a case for one part of it.
     pub(super) fn of(seed: Seed, part: u64) -> Draws {
-        Draws(seed.stream(Stream::Faults, part))
+        Draws(seed.stream(Stream::Cases, part))
     }
 
     /// Returns a number from 0 to below `count`, which is at least 1.

@@ -1,5 +1,6 @@
 //! Random cases.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use longhaul_experiment::fault::ClockShift;
@@ -10,7 +11,7 @@ use longhaul_experiment::{
 };
 
 use super::Case;
-use super::case::{INTEGER_KEYS, OperationPlan, Patience, SessionPlan, WRITE_ONCE_KEYS};
+use super::case::{INTEGER_KEYS, OperationPlan, Patience, SessionPlan, WRITE_ONCE_KEYS, Work};
 use super::draws::Draws;
 use super::promises::{Nature, nature};
 
@@ -26,17 +27,28 @@ const OPERATIONS_MAX: u64 = 120;
 /// The most faults of a case.
 const FAULTS_MAX: u64 = 8;
 
-/// Bytes of a value in the few cases that write enough of them to bring about checkpoints, and in
-/// leader-follower modes compaction and snapshots: those begin at some megabytes.
+/// Bytes of a value in the few cases whose entries, log records and snapshots are so large that
+/// they travel in several messages.
 const LARGE_VALUE: u32 = 400_000;
 
 /// One in how many cases has large values; they cost a hundred times as much as others.
 const LARGE_ONE_IN: usize = 300;
 
+/// The binary logarithms of the least and the most parts in which a case divides what replicas keep
+/// of their past, where it does. With the least, raft and Paxos keep 4 entries, a leader of
+/// leader-follower the last 32 KiB of its log, about 250 small entries, and 4 KiB of records make a
+/// checkpoint; with the most it is one entry, 2 KiB and 256 bytes.
+const RETENTION_PARTS_LOG2: (u64, u64) = (12, 16);
+
+/// How much faster than time clocks run at most, in millionths: a quarter faster than others is
+/// what raft's leases bear.
+const CLOCKS_FASTER_PPM_MAX: u64 = 250_000;
+
 /// What the draws of a case are for: changing how one part is drawn changes no other part.
 #[derive(Clone, Copy)]
 enum Part {
     Topology,
+    Replicas,
     Sessions,
     Operations,
     Faults,
@@ -50,6 +62,7 @@ enum Part {
 pub fn generate(mode: &ModeSpec, seed: Seed) -> Result<(Case, Nature), ModeError> {
     let mut case = bare(mode, seed);
     let nature = fit(&mut case)?;
+    describe_replicas(&mut case);
     add_sessions(&mut case);
     add_operations(&mut case, &nature);
     add_faults(&mut case, &nature);
@@ -88,6 +101,10 @@ fn bare(mode: &ModeSpec, seed: Seed) -> Case {
             Durability::Wal if draws.chance(80) => draws.magnitude(100, 30_000),
             _ => 0,
         },
+        work: Work::default(),
+        batches_instants: false,
+        retention: NonZeroU32::MIN,
+        clocks_faster_ppm: Vec::new(),
         value_size: if draws.below(LARGE_ONE_IN) == 0 {
             LARGE_VALUE
         } else {
@@ -117,6 +134,32 @@ fn fit(case: &mut Case) -> Result<Nature, ModeError> {
             row.push(ONE_WAY_US_MAX / 2);
         }
         case.one_way_us.push(vec![ONE_WAY_US_MAX / 2; one_more]);
+    }
+}
+
+/// Draws how replicas work, what they keep, and how fast their clocks run.
+fn describe_replicas(case: &mut Case) {
+    let mut draws = Draws::of(case.seed, Part::Replicas as u64);
+    case.batches_instants = draws.chance(30);
+    let works = draws.chance(25);
+    let work = Work {
+        message_us: draws.magnitude(5, 100),
+        kib_us: draws.magnitude(1, 100),
+        cores: draws.between(1, 4) as u32,
+    };
+    // With large values a slow replica would be busy for longer than anybody waits.
+    if works && case.value_size < LARGE_VALUE {
+        case.work = work;
+    }
+    let (least, most) = RETENTION_PARTS_LOG2;
+    let parts = draws.between(least, most) as u32;
+    if draws.chance(50) {
+        case.retention = NonZeroU32::MIN.saturating_add((1 << parts) - 1);
+    }
+    if draws.chance(40) {
+        let most = draws.between(1, CLOCKS_FASTER_PPM_MAX);
+        let clocks = (0..case.replicas()).map(|_| draws.between(0, most) as u32);
+        case.clocks_faster_ppm = clocks.collect();
     }
 }
 
@@ -183,9 +226,11 @@ enum Trouble {
     Pause,
     CutOneWay,
     CutBothWays,
+    CutAllButABridge,
     Isolate,
     Delay,
     Loss,
+    SlowReplica,
     SlowDisk,
     ClockJump,
     ClockDrift,
@@ -193,15 +238,17 @@ enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Trouble; 12] = [
+    const ALL: [Trouble; 14] = [
         Trouble::Crash,
         Trouble::Blackout,
         Trouble::Pause,
         Trouble::CutOneWay,
         Trouble::CutBothWays,
+        Trouble::CutAllButABridge,
         Trouble::Isolate,
         Trouble::Delay,
         Trouble::Loss,
+        Trouble::SlowReplica,
         Trouble::SlowDisk,
         Trouble::ClockJump,
         Trouble::ClockDrift,
@@ -236,13 +283,27 @@ fn add_faults(case: &mut Case, nature: &Nature) {
             lasts: draws.milliseconds(5, load_ms),
             may_forget: (!keeps).then_some(&may_forget),
             leader: !nature.reads_anywhere() && draws.chance(40),
+            first_leader: case.leader.index(),
+            factor_max: if case.work == Work::default() {
+                FACTOR_MAX_OF_BATCHES
+            } else {
+                FACTOR_MAX_OF_MESSAGES
+            },
             replicas: case.replicas(),
         };
         let trouble = draws.pick(&enabled);
+        let spot = spot.lasting_long_enough(trouble, load_ms, &mut draws);
         case.faults.extend(spot.draw(trouble, &mut draws));
     }
     case.faults.sort_by_key(|fault| fault.at);
 }
+
+/// How many times as long a slow replica takes for messages of [`Work`] at most: at most 5 ms each,
+/// so that what has come meanwhile is done with within seconds.
+const FACTOR_MAX_OF_MESSAGES: u64 = 50;
+
+/// How many times as long it takes for batches that cost nothing else, and then 20 us: 10 ms.
+const FACTOR_MAX_OF_BATCHES: u64 = 500;
 
 /// Draws the replicas that may lose what they keep.
 fn may_forget(case: &Case, nature: &Nature, draws: &mut Draws) -> Vec<usize> {
@@ -262,10 +323,34 @@ struct Spot<'a> {
     may_forget: Option<&'a Vec<usize>>,
     /// Whether the leader is hit, where that is possible.
     leader: bool,
+    /// The replica that leads first.
+    first_leader: usize,
+    /// How many times as long everything takes a slow replica at most.
+    factor_max: u64,
     replicas: usize,
 }
 
 impl Spot<'_> {
+    /// Lets half of all partitions last for as long as connections bear silence, and so for as long
+    /// as it takes to elect another leader: a shorter one only delays.
+    fn lasting_long_enough(self, trouble: Trouble, load_ms: u64, draws: &mut Draws) -> Self {
+        let cuts = matches!(
+            trouble,
+            Trouble::CutOneWay
+                | Trouble::CutBothWays
+                | Trouble::CutAllButABridge
+                | Trouble::Isolate
+        );
+        let long = Duration::from_millis(draws.between(1_000, load_ms));
+        if cuts && draws.chance(50) {
+            return Spot {
+                lasts: self.lasts.max(long),
+                ..self
+            };
+        }
+        self
+    }
+
     /// Draws a fault; a drift is one in many small steps.
     fn draw(&self, trouble: Trouble, draws: &mut Draws) -> Vec<Fault> {
         let replica = self.replica(draws);
@@ -275,6 +360,7 @@ impl Spot<'_> {
             Trouble::Pause => (FaultKind::Pause, replica),
             Trouble::CutOneWay => (FaultKind::Partition, self.link(draws)),
             Trouble::CutBothWays => (FaultKind::Partition, self.pair(draws)),
+            Trouble::CutAllButABridge => return self.bridge(draws),
             Trouble::Isolate => (FaultKind::Partition, self.side(draws)),
             Trouble::Delay => {
                 let added = draws.milliseconds(1, 500);
@@ -283,6 +369,10 @@ impl Spot<'_> {
             Trouble::Loss => {
                 let loss = draws.between(5, 80) as f64 / 100.0;
                 (FaultKind::LinkLoss { loss }, links)
+            }
+            Trouble::SlowReplica => {
+                let factor = draws.magnitude(2, self.factor_max) as f64;
+                (FaultKind::SlowReplica { factor }, replica)
             }
             Trouble::SlowDisk => {
                 let added = draws.milliseconds(1, 500);
@@ -341,9 +431,37 @@ impl Spot<'_> {
         FaultTarget::Link(from, to)
     }
 
+    /// Draws two replicas that lose each other and nobody else, one of them the first leader where
+    /// the leader is hit.
     fn pair(&self, draws: &mut Draws) -> FaultTarget {
         let (one, other) = self.two(draws);
+        let leader = Case::region_name(self.first_leader);
+        if self.leader && leader != other {
+            return FaultTarget::Pair(leader, other);
+        }
         FaultTarget::Pair(one, other)
+    }
+
+    /// Draws a partial partition (Alquraan, Takruri, Alfatafta and Al-Kiswany, "An Analysis of
+    /// Network-Partitioning Failures in Cloud Systems", OSDI 2018): two sides that a single replica
+    /// reaches both. With three replicas it is one pair.
+    fn bridge(&self, draws: &mut Draws) -> Vec<Fault> {
+        let bridge = draws.below(self.replicas);
+        let others: Vec<usize> = (0..self.replicas).filter(|&it| it != bridge).collect();
+        let size = 1 + draws.below(others.len() - 1);
+        let inside = draws.sample(size, others.len());
+        let is_inside = |position: &usize| inside.contains(position);
+        let (here, there): (Vec<usize>, Vec<usize>) = (0..others.len()).partition(is_inside);
+        let pairs = here
+            .iter()
+            .flat_map(|&one| there.iter().map(move |&other| (one, other)));
+        let name = |position: usize| Case::region_name(others[position]);
+        pairs
+            .map(|(one, other)| {
+                let target = FaultTarget::Pair(name(one), name(other));
+                self.fault(FaultKind::Partition, target)
+            })
+            .collect()
     }
 
     /// Draws one side of a partition.

@@ -1,20 +1,19 @@
 //! Many seeds, on as many threads as asked for.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::num::NonZeroUsize;
 
 use longhaul_analysis::checkers::Guarantee;
 use longhaul_experiment::fault::FaultError;
 use longhaul_experiment::mode::ModeError;
-use longhaul_experiment::{ModeSpec, Seed};
+use longhaul_experiment::{ModeSpec, Seed, parallel};
 use longhaul_protocol::modes::with_mode;
-use longhaul_protocol::{Mode, ModeVisitor};
 
+use super::counterexample::CounterexampleError;
 use super::judge::{Broken, Finding, Judgement};
 use super::panics::caught;
 use super::promises::{Nature, promises};
-use super::run::RunOptions;
-use super::{Case, CaseRun, generate, judge, run};
+use super::run::{Carry, RunOptions};
+use super::{Case, CaseRun, generate, judge};
 
 /// Why a case cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +24,24 @@ pub enum VerifyError {
     /// A fault does not fit the case's topology.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// A counterexample demands what is unknown.
+    #[error(transparent)]
+    Counterexample(#[from] CounterexampleError),
 }
 
-/// What is tested: it carries cases out.
+/// What is tested: it has the modes.
 pub trait Subject: Sync {
+    /// Hands the mode of a case to a visitor.
+    ///
+    /// # Errors
+    ///
+    /// The mode is unknown, or unfit for the case's topology.
+    fn visit(
+        &self,
+        case: &Case,
+        visitor: Carry<'_>,
+    ) -> Result<Result<CaseRun, FaultError>, ModeError>;
+
     /// Carries a case out.
     ///
     /// # Errors
@@ -39,7 +52,14 @@ pub trait Subject: Sync {
         case: &Case,
         nature: &Nature,
         options: RunOptions,
-    ) -> Result<CaseRun, VerifyError>;
+    ) -> Result<CaseRun, VerifyError> {
+        let visitor = Carry {
+            case,
+            nature,
+            options,
+        };
+        Ok(self.visit(case, visitor)??)
+    }
 }
 
 /// The modes as they are shipped.
@@ -47,22 +67,12 @@ pub trait Subject: Sync {
 pub struct Shipped;
 
 impl Subject for Shipped {
-    fn run(
+    fn visit(
         &self,
         case: &Case,
-        nature: &Nature,
-        options: RunOptions,
-    ) -> Result<CaseRun, VerifyError> {
-        struct Carry<'a>(&'a Case, &'a Nature, RunOptions);
-        impl ModeVisitor for Carry<'_> {
-            type Output = Result<CaseRun, FaultError>;
-
-            fn visit<M: Mode>(self, mode: M) -> Self::Output {
-                run(mode, self.0, self.1, self.2)
-            }
-        }
-        let visitor = Carry(case, nature, options);
-        Ok(with_mode(&case.mode, &case.topology(), visitor)??)
+        visitor: Carry<'_>,
+    ) -> Result<Result<CaseRun, FaultError>, ModeError> {
+        with_mode(&case.mode, &case.topology(), visitor)
     }
 }
 
@@ -78,13 +88,13 @@ pub struct HuntOptions {
     /// What is demanded besides what the mode promises.
     pub demanded: Vec<Guarantee>,
     /// How many threads share the seeds.
-    pub threads: usize,
+    pub threads: NonZeroUsize,
 }
 
-/// What a hunt came to.
-#[derive(Clone, Debug, Default)]
+/// What a hunt came to: a function of its options, whatever the number of threads.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HuntOutcome {
-    /// How many seeds were run.
+    /// How many seeds were run and count: none after one that was caught.
     pub seeds: u64,
     /// How many operations their clients sent.
     pub operations: u64,
@@ -97,7 +107,7 @@ pub struct HuntOutcome {
 }
 
 /// A seed that showed what must not be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Caught {
     /// The case.
     pub case: Case,
@@ -105,9 +115,8 @@ pub struct Caught {
     pub findings: Vec<Finding>,
 }
 
-/// Runs seeds in order until one shows what must not be, all are done, or `goes_on` says no.
-///
-/// The outcome does not depend on the number of threads, unless `goes_on` ended it.
+/// Runs seeds in order until one shows what must not be, all are done, or `goes_on`, which is asked
+/// before each with its number from 0, says no.
 ///
 /// # Errors
 ///
@@ -117,36 +126,55 @@ pub fn hunt(
     options: &HuntOptions,
     goes_on: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<HuntOutcome, VerifyError> {
-    let next = AtomicU64::new(0);
-    // Seeds from this on need not be run: a lesser one was caught.
-    let end = AtomicU64::new(options.seeds);
-    let outcome = Mutex::new(Ok(HuntOutcome::default()));
-    std::thread::scope(|scope| {
-        for _ in 0..options.threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= end.load(Ordering::Relaxed) || !goes_on(number) {
-                        return;
-                    }
-                    let seed = Seed(options.first.0.wrapping_add(number));
-                    let tried = try_seed(subject, options, seed);
-                    if !matches!(&tried, Ok(tried) if tried.judgement.findings.is_empty()) {
-                        end.fetch_min(number, Ordering::Relaxed);
-                    }
-                    let mut outcome = match outcome.lock() {
-                        Ok(outcome) => outcome,
-                        Err(poisoned) => poisoned.into_inner(),
-                    };
-                    note(&mut outcome, seed, tried);
-                }
-            });
-        }
-    });
-    match outcome.into_inner() {
-        Ok(outcome) => outcome,
-        Err(poisoned) => poisoned.into_inner(),
+    let run = |number: u64| {
+        let seed = Seed(options.first.0.wrapping_add(number));
+        goes_on(number).then(|| outcome_of(subject, options, seed))
+    };
+    let ends = |run: &Option<Result<HuntOutcome, VerifyError>>| match run {
+        Some(Ok(outcome)) => outcome.caught.is_some(),
+        Some(Err(_)) | None => true,
+    };
+    let mut total = HuntOutcome::default();
+    let runs = parallel::map_until(options.seeds, options.threads, run, ends);
+    for outcome in runs.into_iter().flatten() {
+        total.add(outcome?);
     }
+    Ok(total)
+}
+
+impl HuntOutcome {
+    /// Adds what the seeds that follow came to.
+    pub fn add(&mut self, following: HuntOutcome) {
+        self.seeds += following.seeds;
+        self.operations += following.operations;
+        self.faults += following.faults;
+        self.undecided.extend(following.undecided);
+        self.caught = self.caught.take().or(following.caught);
+    }
+}
+
+/// Returns what one seed comes to. Its case is kept only if it is caught: a hunt has many.
+fn outcome_of(
+    subject: &impl Subject,
+    options: &HuntOptions,
+    seed: Seed,
+) -> Result<HuntOutcome, VerifyError> {
+    let (case, nature) = generate(&options.mode, seed)?;
+    let tried = try_case(subject, case, &nature, &options.demanded)?;
+    let Judgement {
+        findings,
+        undecided,
+    } = tried.judgement;
+    Ok(HuntOutcome {
+        seeds: 1,
+        operations: tried.operations,
+        faults: tried.case.faults.len() as u64,
+        undecided: undecided.into_iter().map(|why| (seed, why)).collect(),
+        caught: (!findings.is_empty()).then_some(Caught {
+            case: tried.case,
+            findings,
+        }),
+    })
 }
 
 /// A case that was run, and the verdict on it.
@@ -158,15 +186,6 @@ pub struct Tried {
     pub operations: u64,
     /// The verdict.
     pub judgement: Judgement,
-}
-
-fn try_seed(
-    subject: &impl Subject,
-    options: &HuntOptions,
-    seed: Seed,
-) -> Result<Tried, VerifyError> {
-    let (case, nature) = generate(&options.mode, seed)?;
-    try_case(subject, case, &nature, &options.demanded)
 }
 
 /// Runs a case and judges it. A replica that panics is a finding.
@@ -229,34 +248,5 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Judgement {
             operations: Vec::new(),
         }],
         undecided: Vec::new(),
-    }
-}
-
-fn note(
-    outcome: &mut Result<HuntOutcome, VerifyError>,
-    seed: Seed,
-    tried: Result<Tried, VerifyError>,
-) {
-    let Ok(noted) = outcome else { return };
-    match tried {
-        Err(error) => *outcome = Err(error),
-        Ok(tried) => {
-            noted.seeds += 1;
-            noted.operations += tried.operations;
-            noted.faults += tried.case.faults.len() as u64;
-            for reason in tried.judgement.undecided {
-                noted.undecided.push((seed, reason));
-            }
-            let is_least = noted
-                .caught
-                .as_ref()
-                .is_none_or(|caught| seed < caught.case.seed);
-            if !tried.judgement.findings.is_empty() && is_least {
-                noted.caught = Some(Caught {
-                    case: tried.case,
-                    findings: tried.judgement.findings,
-                });
-            }
-        }
     }
 }

@@ -10,12 +10,13 @@ use longhaul_analysis::checkers::Guarantee;
 use longhaul_experiment::mode::ModeError;
 use longhaul_experiment::scenario::Durability;
 use longhaul_experiment::{Contact, FaultKind, ModeSpec, OperationKind, Topology};
-use longhaul_protocol::Mode;
 use longhaul_protocol::eventual::Eventual;
 use longhaul_protocol::leader_follower::{LeaderFollower, ReadAt};
+use longhaul_protocol::modes::with_mode;
 use longhaul_protocol::quorum::paxos::Paxos;
 use longhaul_protocol::quorum::raft::Raft;
 use longhaul_protocol::quorum::register::{Phases, Register};
+use longhaul_protocol::{Mode, ModeVisitor};
 
 use super::Case;
 
@@ -55,7 +56,7 @@ impl Nature {
 /// A mode with its parameters read.
 enum Parsed {
     LeaderFollower(LeaderFollower),
-    Raft(Raft),
+    Raft,
     Paxos(Paxos),
     Register(Register),
     Eventual(Eventual),
@@ -67,7 +68,7 @@ impl Parsed {
             ("leader-follower", _) => {
                 Parsed::LeaderFollower(LeaderFollower::parse(spec, topology)?)
             }
-            ("quorum", "raft") => Parsed::Raft(Raft::parse(spec, topology)?),
+            ("quorum", "raft") => Raft::parse(spec, topology).map(|_| Parsed::Raft)?,
             ("quorum", "paxos") => Parsed::Paxos(Paxos::parse(spec, topology)?),
             ("quorum", "register") => Parsed::Register(Register::parse(spec, topology)?),
             ("eventual", "lww") => Parsed::Eventual(Eventual::parse(spec, topology)?),
@@ -78,16 +79,19 @@ impl Parsed {
             }
         })
     }
+}
 
-    fn contact(&self, kind: OperationKind, topology: &Topology) -> Option<Contact> {
-        let path = match self {
-            Parsed::LeaderFollower(mode) => mode.path(kind, topology),
-            Parsed::Raft(mode) => mode.path(kind, topology),
-            Parsed::Paxos(mode) => mode.path(kind, topology),
-            Parsed::Register(mode) => mode.path(kind, topology),
-            Parsed::Eventual(mode) => mode.path(kind, topology),
-        };
-        path.map(|path| path.contact)
+/// Finds out whom clients ask, from the message patterns of the mode that it visits.
+struct Contacts<'a>(&'a Topology);
+
+impl ModeVisitor for Contacts<'_> {
+    type Output = Vec<(OperationKind, Contact)>;
+
+    fn visit<M: Mode>(self, mode: M) -> Self::Output {
+        OperationKind::ALL
+            .into_iter()
+            .filter_map(|kind| Some((kind, mode.path(kind, self.0)?.contact)))
+            .collect()
     }
 }
 
@@ -99,10 +103,7 @@ impl Parsed {
 pub fn nature(spec: &ModeSpec, topology: &Topology) -> Result<Nature, ModeError> {
     let parsed = Parsed::of(spec, topology)?;
     let replicas = topology.replicas.len();
-    let contacts = OperationKind::ALL
-        .into_iter()
-        .filter_map(|kind| Some((kind, parsed.contact(kind, topology)?)))
-        .collect();
+    let contacts = with_mode(spec, topology, Contacts(topology))?;
     let bears = |losses_max| Nature {
         contacts,
         recognises_retries: true,
@@ -117,7 +118,7 @@ pub fn nature(spec: &ModeSpec, topology: &Topology) -> Result<Nature, ModeError>
             ..bears(replicas - 1)
         },
         // A replica that lost its storage never votes again, so a majority must keep theirs.
-        Parsed::Raft(_) => bears((replicas - 1) / 2),
+        Parsed::Raft => bears((replicas - 1) / 2),
         // The same with both kinds of quorum.
         Parsed::Paxos(paxos) => bears(replicas - paxos.prepare_quorum().max(paxos.accept_quorum())),
         // What is stored at w members survives the loss of w - 1 of them.
@@ -152,7 +153,7 @@ pub fn promises(case: &Case, topology: &Topology) -> Result<Vec<Guarantee>, Mode
         .any(|fault| matches!(fault.kind, FaultKind::Crash));
     let forgets = crashes && case.durability == Durability::Memory;
     Ok(match Parsed::of(&case.mode, topology)? {
-        Parsed::Raft(_) | Parsed::Paxos(_) => vec![Linearizability, AcknowledgedWritesKept],
+        Parsed::Raft | Parsed::Paxos(_) => vec![Linearizability, AcknowledgedWritesKept],
         // Its leader never changes, so it has no need of a lease.
         Parsed::LeaderFollower(mode) if mode.read == ReadAt::Leader => {
             vec![Linearizability, AcknowledgedWritesKept]

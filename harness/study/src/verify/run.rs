@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use longhaul_analysis::checkers::FinalRead;
-use longhaul_experiment::fault::{FaultAction, FaultError, FaultPlan};
-use longhaul_experiment::service::ServiceTimes;
+use longhaul_experiment::fault::FaultError;
 use longhaul_experiment::{
-    FaultKind, Key, OperationKind, OperationRecord, OperationResult, Outcome, RegionIndex,
-    ReplicaId, Time,
+    Key, OperationKind, OperationRecord, OperationResult, Outcome, ReplicaId, Time,
 };
-use longhaul_protocol::Mode;
-use longhaul_sim::simulation::{Batching, OccurrenceKind, Simulation, SimulationOptions};
+use longhaul_protocol::{Mode, ModeVisitor};
+use longhaul_sim::faults::Faults;
+use longhaul_sim::simulation::{OccurrenceKind, Simulation};
 use longhaul_sim::trace::TraceEvent;
 
 use super::Case;
-use super::clients::{AUDITORS, Clients, Step, Wake};
+use super::clients::{AUDITORS, Clients, Step};
 use super::promises::Nature;
 
 /// How long after everything has healed every new operation must have succeeded, and replicas
@@ -41,8 +40,6 @@ pub struct CaseRun {
     pub finals: Vec<FinalRead>,
     /// What did not come to its end within [`QUIET`]; `None`: everything did.
     pub stuck: Option<String>,
-    /// When the run ended.
-    pub ended_at: Time,
     /// What happened, if it was traced.
     pub trace: Vec<TraceEvent>,
 }
@@ -54,6 +51,25 @@ pub struct RunOptions {
     pub trace: bool,
     /// Whether final reads are repeated until all replicas agree.
     pub converges: bool,
+}
+
+/// Carries a case out on the mode that it visits.
+#[derive(Clone, Copy, Debug)]
+pub struct Carry<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// What its mode is like.
+    pub nature: &'a Nature,
+    /// How it is carried out.
+    pub options: RunOptions,
+}
+
+impl ModeVisitor for Carry<'_> {
+    type Output = Result<CaseRun, FaultError>;
+
+    fn visit<M: Mode>(self, mode: M) -> Self::Output {
+        run(mode, self.case, self.nature, self.options)
+    }
 }
 
 /// Carries a case out.
@@ -68,17 +84,12 @@ pub fn run<M: Mode>(
     options: RunOptions,
 ) -> Result<CaseRun, FaultError> {
     let topology = case.topology();
-    let plan = FaultPlan::new(&case.faults, &topology, Time::ZERO)?;
-    let simulation_options = SimulationOptions {
-        durability: case.durability,
-        service: ServiceTimes::of_syncs(Duration::from_micros(case.sync_us)),
-        batching: Batching::EveryEvent,
-    };
-    let simulation = Simulation::new(mode, topology, case.seed, simulation_options);
+    let faults = Faults::new(&case.faults, &topology, Time::ZERO)?;
+    let simulation = Simulation::new(mode, topology, case.seed, case.simulation_options());
     let mut course = Course {
         simulation,
         clients: Clients::new(case, nature),
-        plan,
+        faults,
         sessions: case.sessions.len(),
     };
     if options.trace {
@@ -98,7 +109,6 @@ pub fn run<M: Mode>(
     };
     let stuck = audit.carry_out(&mut course, options.converges);
     Ok(CaseRun {
-        ended_at: course.simulation.now(),
         trace: course.simulation.take_trace(),
         history: course.clients.finish(),
         finals: audit.finals,
@@ -110,7 +120,7 @@ pub fn run<M: Mode>(
 struct Course<'a, M: Mode> {
     simulation: Simulation<M>,
     clients: Clients<'a>,
-    plan: FaultPlan,
+    faults: Faults,
     /// How many sessions there are besides the auditors.
     sessions: usize,
 }
@@ -118,10 +128,8 @@ struct Course<'a, M: Mode> {
 impl<M: Mode> Course<'_, M> {
     /// Lets operations and faults happen, and heals everything.
     fn load(&mut self, case: &Case) {
-        for (position, step) in self.plan.steps().iter().enumerate() {
-            self.simulation
-                .wake_at(step.at, Wake::Fault(position).token());
-        }
+        let end = Time::ZERO + case.load;
+        self.faults.schedule(&mut self.simulation, end);
         for planned in &case.operations {
             let step = Step {
                 due: Time::ZERO + Duration::from_micros(planned.at_us),
@@ -133,37 +141,10 @@ impl<M: Mode> Course<'_, M> {
             self.clients
                 .plan(&mut self.simulation, planned.session, step);
         }
-        let end = Time::ZERO + case.load;
         self.go_on(end, false);
         self.simulation.run_until(end);
         self.clients.forget_plans();
-        for command in self.plan.end_all(end) {
-            self.simulation.suffer(command.action);
-        }
-        if case
-            .faults
-            .iter()
-            .any(|fault| matches!(fault.kind, FaultKind::LinkLoss { .. }))
-        {
-            self.give_up_streams();
-        }
-    }
-
-    /// Ends all connections and lets them come up again. A stream that lost a segment many times
-    /// in a row waits twice as long each time, for minutes in the end; the time-out on silence
-    /// that would end it sooner is part of healing.
-    fn give_up_streams(&mut self) {
-        let regions = self.simulation.topology().profile.regions.len() as u16;
-        let pairs: Vec<(RegionIndex, RegionIndex)> = (0..regions)
-            .flat_map(|a| (a..regions).map(move |b| (RegionIndex(a), RegionIndex(b))))
-            .collect();
-        for &(a, b) in &pairs {
-            self.simulation.suffer(FaultAction::EndConnections { a, b });
-        }
-        for (a, b) in pairs {
-            self.simulation
-                .suffer(FaultAction::RestoreConnections { a, b });
-        }
+        self.faults.end_all(&mut self.simulation);
     }
 
     /// Goes on until an instant, or, when asked for, until the clients are idle. Says whether
@@ -184,15 +165,11 @@ impl<M: Mode> Course<'_, M> {
 
     fn take_occurrences(&mut self) {
         while let Some(occurrence) = self.simulation.next_occurrence() {
-            if let OccurrenceKind::Wake(token) = occurrence.kind
-                && let Wake::Fault(position) = Wake::of(token)
-            {
-                let leaders = self.simulation.leaders();
-                let leader = leaders.last().map(|leadership| leadership.leader);
-                for command in self.plan.take_step(position, leader) {
-                    self.simulation.suffer(command.action);
-                }
-            } else {
+            let is_fault = match occurrence.kind {
+                OccurrenceKind::Wake(token) => self.faults.on_wake(&mut self.simulation, token),
+                _ => false,
+            };
+            if !is_fault {
                 self.clients.on_occurrence(&mut self.simulation, occurrence);
             }
         }

@@ -5,6 +5,7 @@
 //! fixed and every attempt is a deterministic run, so one case always shrinks to the same.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use longhaul_analysis::checkers::Guarantee;
@@ -12,6 +13,7 @@ use longhaul_experiment::scenario::Durability;
 use longhaul_experiment::{Fault, FaultKind, FaultTarget, RegionIndex, ReplicaId};
 
 use super::Case;
+use super::case::Work;
 use super::generate::REPLICAS;
 use super::hunt::{Caught, Subject, try_case};
 use super::judge::{Broken, Finding};
@@ -131,8 +133,12 @@ impl<S: Subject> Shrinking<'_, S> {
 
     /// Tries plainer figures, one after the other.
     fn simplify(&mut self) {
-        let plainer: [fn(&mut Case); 7] = [
+        let plainer: [fn(&mut Case); 11] = [
             |case| case.value_size = 16,
+            |case| case.work = Work::default(),
+            |case| case.batches_instants = false,
+            |case| case.retention = NonZeroU32::MIN,
+            |case| case.clocks_faster_ppm.clear(),
             |case| case.jitter_us = 0,
             |case| case.sync_us = 0,
             |case| case.durability = Durability::Memory,
@@ -199,6 +205,9 @@ fn without_replica(case: &Case, gone: usize) -> Option<Case> {
     smaller.one_way_us.remove(gone);
     for row in &mut smaller.one_way_us {
         row.remove(gone);
+    }
+    if gone < smaller.clocks_faster_ppm.len() {
+        smaller.clocks_faster_ppm.remove(gone);
     }
     for session in &mut smaller.sessions {
         session.region = RegionIndex(moved(session.region.index()) as u16);

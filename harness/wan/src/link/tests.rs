@@ -29,7 +29,7 @@ fn jittered(correlation_ms: u64) -> Link {
 fn release(core: &mut LinkCore, at: Time, bytes: usize) -> Time {
     match core.send(at, bytes) {
         Verdict::Deliver(release) => release,
-        Verdict::Held => panic!("held at {at}"),
+        verdict => panic!("{verdict:?} at {at}"),
     }
 }
 
@@ -246,7 +246,7 @@ fn frames_of_a_partition_without_an_end_are_held_until_it_heals() {
 fn a_shorter_delay_never_overtakes_within_an_epoch_and_may_in_the_next() {
     let mut core = LinkCore::new(&Link::fixed(ms(80)), generator(0));
     assert_eq!(release(&mut core, Time::ZERO, 10), Time::from_millis(80));
-    core.set_link(&Link::fixed(ms(5)));
+    core.set_link(&Link::fixed(ms(5)), ms(10));
     assert_eq!(
         release(&mut core, Time::from_millis(1), 10),
         Time::from_millis(80)
@@ -262,6 +262,37 @@ fn a_shorter_delay_never_overtakes_within_an_epoch_and_may_in_the_next() {
 }
 
 #[test]
+fn a_connection_whose_segments_are_all_lost_is_given_up_with_what_follows() {
+    let link = Link {
+        loss: 1.0,
+        ..Link::fixed(ms(40))
+    };
+    let mut core = LinkCore::new(&link, generator(0));
+    // Ten round trips of 80 ms are less than the least patience of a second.
+    let given_up = Verdict::GivenUp(Time::from_millis(1_005));
+    assert_eq!(core.send(Time::from_millis(5), 10), given_up);
+    assert_eq!(core.send(Time::from_millis(700), 10), given_up);
+    core.begin_epoch();
+    let next = Verdict::GivenUp(Time::from_millis(2_000));
+    assert_eq!(core.send(Time::from_millis(1_000), 10), next);
+}
+
+#[test]
+fn patience_follows_from_the_round_trip_as_it_is() {
+    let link = Link {
+        loss: 1.0,
+        ..Link::fixed(ms(40))
+    };
+    let mut core = LinkCore::new(&link, generator(0)).with_round_trip(ms(150));
+    let given_up = Verdict::GivenUp(Time::from_millis(1_500));
+    assert_eq!(core.send(Time::ZERO, 10), given_up);
+    core.begin_epoch();
+    core.set_link(&link, ms(300));
+    let later = Verdict::GivenUp(Time::from_millis(3_000));
+    assert_eq!(core.send(Time::ZERO, 10), later);
+}
+
+#[test]
 fn loss_changes_no_draw_of_the_jitter() {
     let lossy = Link {
         loss: 0.2,
@@ -272,7 +303,11 @@ fn loss_changes_no_draw_of_the_jitter() {
     for frame in 0..1_000u64 {
         // A frame every 100 s: longer than any retransmission, so order never binds.
         let at = Time(frame * 100_000_000_000);
-        assert!(release(&mut lossy, at, 10) >= release(&mut clean, at, 10));
+        let clean_release = release(&mut clean, at, 10);
+        match lossy.send(at, 10) {
+            Verdict::Deliver(release) => assert!(release >= clean_release),
+            _ => lossy.begin_epoch(),
+        }
         assert_eq!(lossy.added.at(at), clean.added.at(at));
     }
 }
@@ -290,7 +325,13 @@ proptest! {
         let mut core = LinkCore::new(&link, generator(5));
         let mut last = Time::ZERO;
         for (at, bytes) in sends {
-            let release = release(&mut core, Time(at), bytes);
+            let release = match core.send(Time(at), bytes) {
+                Verdict::Deliver(release) => release,
+                verdict => {
+                    prop_assert!(matches!(verdict, Verdict::GivenUp(end) if end > Time(at)));
+                    break;
+                }
+            };
             prop_assert!(release >= last);
             prop_assert!(release.since(Time(at)) >= ms(40));
             last = release;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::super::active::RegionPair;
 use super::tests::{START, fault, name, topology};
 use super::*;
 

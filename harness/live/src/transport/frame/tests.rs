@@ -103,7 +103,7 @@ fn a_long_message_travels_in_parts_between_others_however_slowly_it_comes() {
         let mut writer = small_writer();
         writer.push(Time(1), &message_of(4)).unwrap();
         let pushed = writer.push(Time(2), &message_of(bytes)).unwrap();
-        assert_eq!(pushed, bytes + frames * HEADER_BYTES);
+        assert_eq!(pushed, bytes + frames * FRAME_HEADER_BYTES);
         writer.push(Time(3), &message_of(5)).unwrap();
         let mut reader = FrameReader::with_limits(SMALL);
         let mut received = Vec::new();
@@ -111,9 +111,9 @@ fn a_long_message_travels_in_parts_between_others_however_slowly_it_comes() {
             received.extend(read_all::<Vec<u8>>(&mut reader, &[*byte]).unwrap());
         }
         let expected = [
-            (Time(1), 4 + HEADER_BYTES, message_of(4)),
+            (Time(1), 4 + FRAME_HEADER_BYTES, message_of(4)),
             (Time(2), pushed, message_of(bytes)),
-            (Time(3), 5 + HEADER_BYTES, message_of(5)),
+            (Time(3), 5 + FRAME_HEADER_BYTES, message_of(5)),
         ];
         let received: Vec<_> = received
             .into_iter()

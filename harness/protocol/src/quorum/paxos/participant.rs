@@ -16,6 +16,7 @@ use crate::outbox::{LogRecord, Outbox};
 use crate::quorum::installed;
 use crate::quorum::timeouts::Timeouts;
 use crate::replica::{Member, PeerState, PersistToken, Request};
+use crate::retention::Retention;
 
 /// How many executed entries the log keeps for replicas that reconnect; one that missed more is
 /// sent the store.
@@ -25,7 +26,7 @@ pub(super) const ENTRIES_KEPT: usize = 1 << 14;
 const UNDECIDED_MAX: u64 = 1 << 20;
 
 /// The least bytes of log records between two checkpoints.
-const CHECKPOINT_BYTES_MIN: u64 = 16 << 20;
+const CHECKPOINT_BYTES_MIN: usize = 16 << 20;
 
 /// The size of a checkpoint that earns as many bytes of log records before the next.
 const CHECKPOINT_RATIO: u64 = 2;
@@ -90,6 +91,7 @@ pub(super) struct Participant {
     outgoing: Vec<Message<Command>>,
     unchecked_bytes: u64,
     checkpoint_bytes: u64,
+    retention: Retention,
 }
 
 impl Participant {
@@ -124,6 +126,7 @@ impl Participant {
             outgoing: Vec::new(),
             unchecked_bytes: 0,
             checkpoint_bytes: 0,
+            retention: member.retention,
         }
     }
 
@@ -352,7 +355,8 @@ impl Participant {
         if !out.is_durable() {
             return;
         }
-        let due = CHECKPOINT_BYTES_MIN.max(CHECKPOINT_RATIO * self.checkpoint_bytes);
+        let least = self.retention.of(CHECKPOINT_BYTES_MIN) as u64;
+        let due = least.max(CHECKPOINT_RATIO * self.checkpoint_bytes);
         let record = if replaced.is_some() || self.unchecked_bytes > due {
             let bytes = state.checkpoint();
             self.unchecked_bytes = 0;
@@ -403,8 +407,9 @@ impl Participant {
             let state = self.state.get();
             (state.len(), state.executed())
         };
-        if length > 2 * ENTRIES_KEPT {
-            let until = executed.saturating_sub(ENTRIES_KEPT as u64) as usize;
+        let kept = self.retention.of(ENTRIES_KEPT);
+        if length > 2 * kept {
+            let until = executed.saturating_sub(kept as u64) as usize;
             self.tell_own_node(PaxosMsg::Compaction(Compaction::Trim(until)));
         }
     }

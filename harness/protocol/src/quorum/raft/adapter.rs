@@ -128,7 +128,29 @@ pub(super) fn snapshot_in(snapshot: RaftSnapshot, voters: &[u64]) -> Snapshot {
 /// Returns a message's receiver and its form outside the library; `None` for kinds that never
 /// leave a node here (forwarded proposals and reads, leadership transfer).
 pub(super) fn message_out(message: Message) -> Option<(ReplicaId, Box<RaftMessage>)> {
-    let kind = match message.msg_type {
+    // Whole, so that a field that the library gains is not left behind unseen.
+    let Message {
+        msg_type,
+        to,
+        from: _,
+        term,
+        log_term,
+        index,
+        entries,
+        commit,
+        commit_term,
+        snapshot,
+        request_snapshot,
+        reject,
+        reject_hint,
+        context,
+        // Written beside `priority` for older nodes, and read where that is zero.
+        deprecated_priority: _,
+        priority,
+        unknown_fields: _,
+        cached_size: _,
+    } = message;
+    let kind = match msg_type {
         MessageType::MsgAppend => RaftMessageKind::Append,
         MessageType::MsgAppendResponse => RaftMessageKind::AppendResponse,
         MessageType::MsgRequestVote => RaftMessageKind::RequestVote,
@@ -138,25 +160,33 @@ pub(super) fn message_out(message: Message) -> Option<(ReplicaId, Box<RaftMessag
         MessageType::MsgSnapshot => RaftMessageKind::Snapshot,
         MessageType::MsgHeartbeat => RaftMessageKind::Heartbeat,
         MessageType::MsgHeartbeatResponse => RaftMessageKind::HeartbeatResponse,
-        _ => return None,
+        MessageType::MsgHup
+        | MessageType::MsgBeat
+        | MessageType::MsgPropose
+        | MessageType::MsgUnreachable
+        | MessageType::MsgSnapStatus
+        | MessageType::MsgCheckQuorum
+        | MessageType::MsgTransferLeader
+        | MessageType::MsgTimeoutNow
+        | MessageType::MsgReadIndex
+        | MessageType::MsgReadIndexResp => return None,
     };
-    let to = replica_id(message.to)?;
     let wire = Box::new(RaftMessage {
         kind,
-        term: message.term,
-        log_term: message.log_term,
-        index: message.index,
-        commit: message.commit,
-        commit_term: message.commit_term,
-        reject: message.reject,
-        reject_hint: message.reject_hint,
-        request_snapshot: message.request_snapshot,
-        priority: message.priority,
-        entries: entries_out(message.entries),
-        snapshot: message.snapshot.as_ref().map(snapshot_out),
-        context: message.context,
+        term,
+        log_term,
+        index,
+        commit,
+        commit_term,
+        reject,
+        reject_hint,
+        request_snapshot,
+        priority,
+        entries: entries_out(entries),
+        snapshot: snapshot.as_ref().map(snapshot_out),
+        context,
     });
-    Some((to, wire))
+    Some((replica_id(to)?, wire))
 }
 
 /// Returns the library's form of a message.
@@ -198,5 +228,97 @@ pub(super) fn message_in(from: ReplicaId, to: u64, wire: RaftMessage, voters: &[
             .map(|snapshot| snapshot_in(snapshot, voters))
             .map_or_else(SingularPtrField::none, SingularPtrField::some),
         ..Message::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use protobuf::{CachedSize, UnknownFields};
+    use raft::eraftpb::{ConfState, EntryType, SnapshotMetadata};
+
+    use super::*;
+
+    const VOTERS: [u64; 3] = [1, 2, 3];
+
+    const KINDS: [MessageType; 9] = [
+        MessageType::MsgAppend,
+        MessageType::MsgAppendResponse,
+        MessageType::MsgRequestVote,
+        MessageType::MsgRequestVoteResponse,
+        MessageType::MsgRequestPreVote,
+        MessageType::MsgRequestPreVoteResponse,
+        MessageType::MsgSnapshot,
+        MessageType::MsgHeartbeat,
+        MessageType::MsgHeartbeatResponse,
+    ];
+
+    /// Returns an entry as nodes here make them, in which no field of the library's is forgotten.
+    fn entry(index: u64) -> Entry {
+        Entry {
+            entry_type: EntryType::EntryNormal,
+            term: 7,
+            index,
+            data: Bytes::from_static(b"data"),
+            context: Bytes::new(),
+            sync_log: false,
+            unknown_fields: UnknownFields::default(),
+            cached_size: CachedSize::default(),
+        }
+    }
+
+    /// Returns a message in which every field that nodes here use has a value of its own.
+    fn message(msg_type: MessageType) -> Message {
+        let metadata = SnapshotMetadata {
+            conf_state: SingularPtrField::some(ConfState {
+                voters: VOTERS.to_vec(),
+                ..ConfState::default()
+            }),
+            index: 21,
+            term: 22,
+            ..SnapshotMetadata::default()
+        };
+        Message {
+            msg_type,
+            to: 2,
+            from: 1,
+            term: 10,
+            log_term: 11,
+            index: 12,
+            entries: vec![entry(13), entry(14)].into(),
+            commit: 15,
+            commit_term: 16,
+            snapshot: SingularPtrField::some(Snapshot {
+                data: Bytes::from_static(b"store"),
+                metadata: SingularPtrField::some(metadata),
+                ..Snapshot::default()
+            }),
+            request_snapshot: 17,
+            reject: true,
+            reject_hint: 18,
+            context: Bytes::from_static(b"round"),
+            deprecated_priority: 0,
+            priority: -19,
+            unknown_fields: UnknownFields::default(),
+            cached_size: CachedSize::default(),
+        }
+    }
+
+    #[test]
+    fn a_message_comes_out_of_the_wire_form_as_it_went_in() {
+        for kind in KINDS {
+            let (to, wire) = message_out(message(kind)).expect("it leaves the node");
+            assert_eq!(to, ReplicaId(1));
+            let bytes = postcard::to_stdvec(&wire).unwrap();
+            let read = postcard::from_bytes::<RaftMessage>(&bytes).unwrap();
+            assert_eq!(message_in(ReplicaId(0), 2, read, &VOTERS), message(kind));
+        }
+    }
+
+    #[test]
+    fn what_a_node_says_to_itself_does_not_leave_it() {
+        for kind in [MessageType::MsgHup, MessageType::MsgPropose] {
+            assert!(message_out(message(kind)).is_none());
+        }
     }
 }

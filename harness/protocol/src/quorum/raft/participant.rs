@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use longhaul_experiment::{ErrorKind, Now, Operation, Outcome, ReplicaId, Stream};
+use longhaul_experiment::{ErrorKind, Now, Operation, OperationId, Outcome, ReplicaId, Stream};
 use raft::eraftpb::{Entry, Message};
 use raft::{RawNode, Ready, SnapshotStatus, StateRole};
 use rand::Rng;
@@ -10,7 +10,7 @@ use rand::Rng;
 use super::adapter::{self, PROPOSAL_BYTES_MAX};
 use super::reads::{Read, Reads};
 use super::request::request_in;
-use super::storage::{LogStorage, Position, entry_bytes};
+use super::storage::{LogLimit, LogStorage, Position, entry_bytes};
 use super::ticking::Ticking;
 use super::wire::{RaftMessage, RaftMessageKind};
 use super::{Raft, RaftReads, RaftTimer};
@@ -20,15 +20,29 @@ use crate::quorum::timeouts::Timeouts;
 use crate::replica::{Member, PeerState, PersistToken, Request};
 use crate::store::Store;
 
-/// How many executed entries the log keeps for followers that lag.
-pub(super) const ENTRIES_KEPT: usize = 1 << 14;
+/// What the log keeps, executed or not, for followers that may lag behind the next leader. The
+/// bytes are for values of a kilobyte and more: with each entry their memory would be new.
+pub(super) const KEPT: LogLimit = LogLimit {
+    entries: 1 << 14,
+    bytes: 16 << 20,
+};
 
-/// How many entries a leader keeps when a follower lags by more; further behind, the follower is
-/// sent a snapshot.
-pub(super) const ENTRIES_KEPT_MAX: usize = 1 << 17;
+/// What the log may hold before it is cut down to [`KEPT`]: an eighth more, so that this is seldom
+/// looked at.
+const TIDIED_BEYOND: LogLimit = LogLimit {
+    entries: KEPT.entries / 8 * 9,
+    bytes: KEPT.bytes / 8 * 9,
+};
+
+/// What a leader keeps while a follower lags by more; further behind, the follower is sent a
+/// snapshot.
+pub(super) const KEPT_MAX: LogLimit = LogLimit {
+    entries: 1 << 17,
+    bytes: 128 << 20,
+};
 
 /// The least bytes of log records between two checkpoints.
-const CHECKPOINT_BYTES_MIN: u64 = 16 << 20;
+const CHECKPOINT_BYTES_MIN: usize = 16 << 20;
 
 /// The size of a checkpoint that earns as many bytes of log records before the next.
 const CHECKPOINT_RATIO: u64 = 2;
@@ -39,7 +53,7 @@ type RaftOutbox = Outbox<Box<RaftMessage>, RaftTimer>;
 #[derive(Debug)]
 struct Proposed {
     position: Position,
-    request: Request,
+    id: OperationId,
 }
 
 /// What waits for a persist effect's report.
@@ -274,6 +288,7 @@ impl Participant {
         let mut bytes = 0;
         let mut piece = Vec::with_capacity(requests.len());
         for request in requests {
+            // From here on the entry alone holds the request's value.
             let data = encode(&request);
             if bytes + data.len() > PROPOSAL_BYTES_MAX && !piece.is_empty() {
                 self.propose_piece(std::mem::take(&mut piece), entries, out);
@@ -281,33 +296,37 @@ impl Participant {
             }
             bytes += data.len();
             entries.push(adapter::proposal(data));
-            piece.push(request);
+            piece.push(request.id);
         }
         self.propose_piece(piece, entries, out);
     }
 
-    fn propose_piece(&mut self, piece: Vec<Request>, entries: Vec<Entry>, out: &mut RaftOutbox) {
+    fn propose_piece(
+        &mut self,
+        piece: Vec<OperationId>,
+        entries: Vec<Entry>,
+        out: &mut RaftOutbox,
+    ) {
         let hint = self.leader();
         if !self.leads() {
-            for request in piece {
-                out.refuse(request.id, ErrorKind::NotLeader { hint });
+            for id in piece {
+                out.refuse(id, ErrorKind::NotLeader { hint });
             }
             return;
         }
         let raft = &self.node.raft;
         let (first, term) = (raft.raft_log.last_index() + 1, raft.term);
         if self.node.step(adapter::propose(raft.id, entries)).is_err() {
-            for request in piece {
-                out.refuse(request.id, ErrorKind::Overloaded);
+            for id in piece {
+                out.refuse(id, ErrorKind::Overloaded);
             }
             return;
         }
         let proposed = piece.into_iter().zip(first..);
-        self.proposed
-            .extend(proposed.map(|(request, index)| Proposed {
-                position: Position { index, term },
-                request,
-            }));
+        self.proposed.extend(proposed.map(|(id, index)| Proposed {
+            position: Position { index, term },
+            id,
+        }));
     }
 
     /// Takes reads that the lease covers, and asks the followers about the others.
@@ -424,21 +443,17 @@ impl Participant {
                 term: entry.term,
             };
             let store = self.node.mut_store().apply_at(position);
-            let own = self
-                .proposed
-                .front()
-                .is_some_and(|proposed| proposed.position == position);
-            let execution = if own && let Some(proposed) = self.proposed.pop_front() {
-                let execution = store.execute(&proposed.request, entry.index);
-                out.reply(proposed.request.id, execution.outcome);
-                execution.changed
-            } else if let Ok(request) = request_in(entry.data) {
-                store.execute(&request, entry.index).changed
-            } else {
-                // A leader's first entry is empty.
-                None
-            };
-            if let Some((key, version)) = execution {
+            if entry.data.is_empty() {
+                // A leader's first entry.
+                continue;
+            }
+            let request = request_in(entry.data).expect("a leader encodes what it proposes");
+            let execution = store.execute(&request, entry.index);
+            let is_next = |proposed: &mut Proposed| proposed.position == position;
+            if let Some(proposed) = self.proposed.pop_front_if(is_next) {
+                out.reply(proposed.id, execution.outcome);
+            }
+            if let Some((key, version)) = execution.changed {
                 out.applied(key, version);
             }
         }
@@ -484,7 +499,7 @@ impl Participant {
         let lost = |proposed: &Proposed| !leads || proposed.position.term != term;
         while let Some(proposed) = self.proposed.pop_front_if(|proposed| lost(proposed)) {
             let unknown = Outcome::Unknown(ErrorKind::NotLeader { hint });
-            out.reply(proposed.request.id, unknown);
+            out.reply(proposed.id, unknown);
         }
         if !leads {
             for read in self.reads.abandon() {
@@ -495,17 +510,18 @@ impl Participant {
 
     /// Keeps log and records from growing with the run's length.
     fn tidy(&mut self, out: &mut RaftOutbox) {
-        let length = self.node.store().len();
-        if length > ENTRIES_KEPT + ENTRIES_KEPT / 8 {
-            let applied = self.node.store().applied().index;
-            let mut until = applied.saturating_sub(ENTRIES_KEPT as u64);
-            if self.leads() && length <= ENTRIES_KEPT_MAX {
+        let retention = self.member.retention;
+        if self.node.store().exceeds(TIDIED_BEYOND.of(retention)) {
+            // What every follower has, or whatever was executed once it is too much.
+            let mut until = u64::MAX;
+            if self.leads() && !self.node.store().exceeds(KEPT_MAX.of(retention)) {
                 let matched = self.node.raft.prs().iter().map(|(_, peer)| peer.matched);
-                until = until.min(matched.min().unwrap_or(0));
+                until = matched.min().unwrap_or(0);
             }
-            self.node.mut_store().compact(until);
+            self.node.mut_store().compact(until, KEPT.of(retention));
         }
-        let threshold = CHECKPOINT_BYTES_MIN.max(CHECKPOINT_RATIO * self.checkpoint_bytes);
+        let least = retention.of(CHECKPOINT_BYTES_MIN) as u64;
+        let threshold = least.max(CHECKPOINT_RATIO * self.checkpoint_bytes);
         if out.is_durable() && self.unchecked_bytes > threshold {
             self.persist_checkpoint(out);
         }

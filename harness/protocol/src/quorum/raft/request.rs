@@ -90,29 +90,35 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn every_operation_is_read_back() {
+    /// Returns the operation to try after another; the last is followed by none. A kind that is
+    /// added has no place here until it is tried as well.
+    fn after(operation: &Operation) -> Option<Operation> {
         let (key, value) = (Key(300), Bytes::from_static(b"a value"));
-        let operations = [
-            Operation::Read { key },
-            Operation::Write {
-                key,
-                value: value.clone(),
-            },
-            Operation::CompareAndSet {
+        Some(match operation {
+            Operation::Read { .. } => Operation::Write { key, value },
+            Operation::Write { .. } => Operation::CompareAndSet {
                 key,
                 expected: None,
-                value: value.clone(),
-            },
-            Operation::CompareAndSet {
-                key,
-                expected: Some(Bytes::new()),
                 value,
             },
-            Operation::Add { key, amount: -5 },
-            Operation::TakeIfEnough { key, amount: 7 },
-        ];
-        for operation in operations {
+            Operation::CompareAndSet { expected: None, .. } => Operation::CompareAndSet {
+                key,
+                expected: Some(Bytes::from_static(b"another")),
+                value,
+            },
+            Operation::CompareAndSet {
+                expected: Some(_), ..
+            } => Operation::Add { key, amount: -5 },
+            Operation::Add { .. } => Operation::TakeIfEnough { key, amount: 7 },
+            Operation::TakeIfEnough { .. } => return None,
+        })
+    }
+
+    #[test]
+    fn every_operation_is_read_back_and_shares_its_values() {
+        let mut next = Some(Operation::Read { key: Key(300) });
+        while let Some(operation) = next {
+            next = after(&operation);
             let request = Request {
                 id: OperationId {
                     client: ClientId(70_000),
@@ -122,7 +128,14 @@ mod tests {
                 operation,
             };
             let bytes = Bytes::from(postcard::to_stdvec(&request).unwrap());
-            assert_eq!(request_in(bytes).unwrap(), request);
+            let memory = bytes.as_ptr_range();
+            let read = request_in(bytes).unwrap();
+            assert_eq!(read, request);
+            if let Operation::Write { value, .. } | Operation::CompareAndSet { value, .. } =
+                &read.operation
+            {
+                assert!(memory.contains(&value.as_ptr()));
+            }
         }
         assert!(request_in(Bytes::new()).is_err());
     }

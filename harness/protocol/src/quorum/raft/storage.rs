@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adapter;
 use super::wire::{RaftEntry, RaftSnapshot};
+use crate::retention::Retention;
 use crate::store::Store;
 
 /// A place in the log.
@@ -62,6 +63,25 @@ pub(super) enum RecoveryError {
     },
 }
 
+/// How much a log may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LogLimit {
+    /// The most entries.
+    pub entries: usize,
+    /// The most bytes, by [`entry_bytes`].
+    pub bytes: u64,
+}
+
+impl LogLimit {
+    /// Returns the share of this that a replica keeps.
+    pub(super) fn of(self, retention: Retention) -> LogLimit {
+        LogLimit {
+            entries: retention.of(self.entries),
+            bytes: retention.of(self.bytes as usize) as u64,
+        }
+    }
+}
+
 /// Log, votes and store of one replica.
 #[derive(Debug)]
 pub(super) struct LogStorage {
@@ -70,6 +90,8 @@ pub(super) struct LogStorage {
     /// The last position that the log no longer holds.
     compacted: Position,
     entries: VecDeque<Entry>,
+    /// What the entries take, by [`entry_bytes`].
+    bytes: u64,
     store: Store,
     applied: Position,
 }
@@ -82,6 +104,7 @@ impl LogStorage {
             hard_state: HardState::default(),
             compacted: Position::default(),
             entries: VecDeque::new(),
+            bytes: 0,
             store: Store::default(),
             applied: Position::default(),
         }
@@ -155,8 +178,12 @@ impl LogStorage {
     /// Appends entries, replacing what the log has from the first of them on.
     pub(super) fn append_entries(&mut self, entries: Vec<Entry>) {
         let Some(first) = entries.first() else { return };
-        let kept = first.index.saturating_sub(self.compacted.index + 1);
-        self.entries.truncate(kept as usize);
+        let kept = first.index.saturating_sub(self.compacted.index + 1) as usize;
+        if kept < self.entries.len() {
+            let replaced = self.entries.drain(kept..);
+            self.bytes -= replaced.map(|entry| entry_bytes(&entry)).sum::<u64>();
+        }
+        self.bytes += entries.iter().map(entry_bytes).sum::<u64>();
         self.entries.extend(entries);
     }
 
@@ -167,6 +194,7 @@ impl LogStorage {
             term: snapshot.term,
         };
         self.entries.clear();
+        self.bytes = 0;
         self.compacted = position;
         self.applied = position;
         self.store = store;
@@ -214,17 +242,24 @@ impl LogStorage {
     }
 
     /// Returns how many entries the log holds.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Forgets entries up to `index`, which must have been applied.
-    pub(super) fn compact(&mut self, index: u64) {
+    /// Says whether the log holds more than this.
+    pub(super) fn exceeds(&self, limit: LogLimit) -> bool {
+        self.entries.len() > limit.entries || self.bytes > limit.bytes
+    }
+
+    /// Forgets applied entries up to `index` as long as the log holds more than this.
+    pub(super) fn compact(&mut self, index: u64, limit: LogLimit) {
         let index = index.min(self.applied.index);
-        while self.compacted.index < index {
-            let Some(entry) = self.entries.pop_front() else {
-                return;
-            };
+        while self.compacted.index < index
+            && self.exceeds(limit)
+            && let Some(entry) = self.entries.pop_front()
+        {
+            self.bytes -= entry_bytes(&entry);
             self.compacted = position_of(&entry);
         }
     }
@@ -395,10 +430,38 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_counted_through_replacement_compaction_and_snapshots() {
+        let mut storage = log(4);
+        assert_eq!(storage.bytes, 4 * 32);
+        storage.append_entries(vec![entry(3, 2)]);
+        assert_eq!(storage.bytes, 3 * 32);
+        storage.apply_at(Position { index: 2, term: 1 });
+        let limit = LogLimit {
+            entries: 2,
+            bytes: u64::MAX,
+        };
+        storage.compact(3, limit);
+        assert_eq!(storage.bytes, 2 * 32);
+        let snapshot = RaftSnapshot {
+            index: 9,
+            term: 2,
+            data: Bytes::new(),
+        };
+        storage.install(&snapshot, Store::default());
+        assert_eq!(storage.bytes, 0);
+    }
+
+    #[test]
     fn compaction_stops_at_what_was_applied() {
         let mut storage = log(4);
         storage.apply_at(Position { index: 2, term: 1 });
-        storage.compact(4);
+        let limit = |entries, bytes| LogLimit { entries, bytes };
+        // Four entries of 32 bytes each.
+        storage.compact(4, limit(4, 128));
+        assert_eq!(storage.first_index().unwrap(), 1);
+        storage.compact(4, limit(4, 127));
+        assert_eq!(storage.first_index().unwrap(), 2);
+        storage.compact(4, limit(0, 0));
         assert_eq!(storage.first_index().unwrap(), 3);
         assert_eq!(storage.term(2).unwrap(), 1);
         assert!(storage.term(1).is_err());

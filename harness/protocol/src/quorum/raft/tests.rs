@@ -1,8 +1,9 @@
 use std::time::Duration;
 
+use bytes::Bytes;
 use longhaul_experiment::{Key, ModeSpec, Operation, Outcome};
 
-use super::participant::{ENTRIES_KEPT, ENTRIES_KEPT_MAX};
+use super::participant::{KEPT, KEPT_MAX};
 use super::{Raft, RaftReads, RaftReplica};
 use crate::mode::Mode;
 use crate::quorum::test_network::{Network, line, request, write};
@@ -28,7 +29,7 @@ fn read(sequence: u64) -> crate::Request {
 
 #[test]
 fn a_follower_far_behind_catches_up_by_snapshot() {
-    let kept = ENTRIES_KEPT_MAX as u64;
+    let kept = KEPT_MAX.entries as u64;
     test_suite::a_follower_far_behind_catches_up_by_snapshot::<Raft>("quorum:raft", kept);
 }
 
@@ -43,7 +44,28 @@ fn the_log_is_bounded_while_all_follow() {
     }
     for replica in 0..3 {
         let participant = network.replica(replica).participant.as_ref().unwrap();
-        assert!(participant.log_len() <= 2 * ENTRIES_KEPT + 1000);
+        assert!(participant.log_len() <= KEPT.entries / 8 * 9 + 1000);
+    }
+}
+
+#[test]
+fn large_values_bound_the_log_by_their_bytes() {
+    let mut network = Network::<Raft>::start("quorum:raft", &[0, 10, 40], false);
+    network.trace = None;
+    network.run_for(ms(500));
+    let value = Bytes::from(vec![7; 64 << 10]);
+    let large = |sequence| {
+        let value = value.clone();
+        request(sequence, Operation::Write { key: Key(0), value })
+    };
+    for first in (0..500).step_by(50) {
+        network.requests(0, (first..first + 50).map(large).collect());
+        network.run_for(ms(100));
+    }
+    for replica in 0..3 {
+        let participant = network.replica(replica).participant.as_ref().unwrap();
+        // 18 MiB of 64 KiB each, and the last batch of 50, which nobody may have executed yet.
+        assert!(participant.log_len() <= 18 * 16 + 50);
     }
 }
 

@@ -39,16 +39,6 @@ impl ElectionTimeout {
         }
         Ok(ElectionTimeout { least, most })
     }
-
-    /// Returns the least time-out.
-    pub fn least(&self) -> Duration {
-        self.least
-    }
-
-    /// Returns the largest time-out.
-    pub fn most(&self) -> Duration {
-        self.most
-    }
 }
 
 impl FromStr for ElectionTimeout {

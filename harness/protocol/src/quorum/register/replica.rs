@@ -44,8 +44,6 @@ pub struct RegisterReplica {
     id: ReplicaId,
     quorums: Quorums,
     phases: Phases,
-    /// Whether reads store what repliers disagree on at a write quorum.
-    writes_back: bool,
     clock: HybridClock,
     writer: Writer,
     coordinator: Coordinator,
@@ -56,6 +54,8 @@ pub struct RegisterReplica {
     /// What this replica says to itself; it is heard within the same callback.
     to_self: VecDeque<Part>,
     patience_is_set: bool,
+    #[cfg(feature = "mutations")]
+    forgets_write_back: bool,
 }
 
 #[derive(Debug, Default)]
@@ -71,11 +71,10 @@ impl RegisterReplica {
             id: member.id,
             quorums,
             phases,
-            writes_back: phases == Phases::Two,
             clock: HybridClock::default(),
             writer: Writer::new(member.id, member.incarnation),
             coordinator: Coordinator::new(quorums, member.incarnation),
-            shelf: Shelf::recover(Recovered::Nothing),
+            shelf: Shelf::recover(Recovered::Nothing, member.retention),
             catch_up: None,
             held: VecDeque::new(),
             peers: (0..member.replica_count())
@@ -83,6 +82,8 @@ impl RegisterReplica {
                 .collect(),
             to_self: VecDeque::new(),
             patience_is_set: false,
+            #[cfg(feature = "mutations")]
+            forgets_write_back: false,
         }
     }
 
@@ -99,7 +100,16 @@ impl RegisterReplica {
     /// Makes reads leave the members as they are.
     #[cfg(feature = "mutations")]
     pub(crate) fn forget_write_back(&mut self) {
-        self.writes_back = false;
+        self.forgets_write_back = true;
+    }
+
+    /// Says whether reads store what repliers disagree on at a write quorum.
+    fn writes_back(&self) -> bool {
+        #[cfg(feature = "mutations")]
+        if self.forgets_write_back {
+            return false;
+        }
+        self.phases == Phases::Two
     }
 
     fn is_member(&self, replica: ReplicaId) -> bool {
@@ -269,7 +279,7 @@ impl Replica for RegisterReplica {
         if !self.is_member(self.id) {
             return;
         }
-        self.shelf = Shelf::recover(recovered);
+        self.shelf = Shelf::recover(recovered, self.shelf.retention());
         if self.shelf.standing() == Standing::CatchingUp {
             self.catch_up = Some(CatchUp::new(self.quorums));
             self.join_when_caught_up();
@@ -286,7 +296,7 @@ impl Replica for RegisterReplica {
         }
         let part = match (request.operation, self.phases) {
             (Operation::Read { key }, _) => {
-                let write_back = self.writes_back;
+                let write_back = self.writes_back();
                 self.coordinator
                     .query(now.monotonic, id, key, Goal::Read { write_back })
             }

@@ -10,6 +10,7 @@ use super::message::{Ask, Entry};
 use super::replica::RegisterOutbox;
 use crate::outbox::LogRecord;
 use crate::replica::{PersistToken, Recovered};
+use crate::retention::Retention;
 
 /// A checkpoint is written when the records after the last one are larger than it and than this.
 const CHECKPOINT_BYTES_MIN: usize = 16 << 20;
@@ -40,6 +41,7 @@ pub(super) struct Shelf {
     standing: Standing,
     bytes_since_checkpoint: usize,
     checkpoint_bytes: usize,
+    retention: Retention,
 }
 
 /// What is persisted together.
@@ -68,7 +70,7 @@ pub(super) struct Safe {
 
 impl Shelf {
     /// Returns what storage kept. Storage that cannot be read counts as lost.
-    pub(super) fn recover(recovered: Recovered) -> Shelf {
+    pub(super) fn recover(recovered: Recovered, retention: Retention) -> Shelf {
         let mut shelf = Shelf {
             entries: BTreeMap::new(),
             batch: Batch::default(),
@@ -77,6 +79,7 @@ impl Shelf {
             standing: Standing::Serving,
             bytes_since_checkpoint: 0,
             checkpoint_bytes: 0,
+            retention,
         };
         match recovered {
             Recovered::Nothing => {}
@@ -117,6 +120,11 @@ impl Shelf {
             self.entries.insert(entry.key, (entry.version, entry.value));
         }
         newer
+    }
+
+    /// Returns how much of its past the member keeps.
+    pub(super) fn retention(&self) -> Retention {
+        self.retention
     }
 
     /// Says whether the member counts in quorums.
@@ -171,7 +179,8 @@ impl Shelf {
             batch.iter().flat_map(|batch| batch.entries.iter().cloned()),
         );
         self.bytes_since_checkpoint += bytes.len();
-        if self.bytes_since_checkpoint <= self.checkpoint_bytes.max(CHECKPOINT_BYTES_MIN) {
+        let least = self.retention.of(CHECKPOINT_BYTES_MIN);
+        if self.bytes_since_checkpoint <= self.checkpoint_bytes.max(least) {
             return LogRecord::Append(bytes);
         }
         // The checkpoint replaces the records of batches that are not yet safe, too.
