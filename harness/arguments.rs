@@ -9,6 +9,10 @@ use crate::exit_codes;
 use crate::model_arguments::{
     LEADERLESS_EXAMPLES, LeaderlessArguments, PBS_EXAMPLES, PbsArguments,
 };
+use crate::net_arguments::{NET_EXAMPLES, NetCommand};
+use crate::sweep_arguments::{
+    SATURATE_EXAMPLES, SWEEP_EXAMPLES, SaturateArguments, SweepArguments,
+};
 
 /// A geo-replication latency benchmark: what a replicated write costs, and what is given up to
 /// make it cheaper.
@@ -46,11 +50,20 @@ pub enum Command {
     /// How long a mode has no leader after its leader dies, over many seeds.
     #[command(after_help = LEADERLESS_EXAMPLES)]
     Leaderless(LeaderlessArguments),
+    /// Latency against throughput: each mode at several offered rates.
+    #[command(after_help = SWEEP_EXAMPLES)]
+    Sweep(Box<SweepArguments>),
+    /// The highest offered rate of each mode at which a limit holds.
+    #[command(after_help = SATURATE_EXAMPLES)]
+    Saturate(Box<SaturateArguments>),
     /// Compare runs figure by figure, with the uncertainty of each change.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArguments),
     /// Measure what the model of virtual time needs to know of this machine.
     Calibrate(CalibrateArguments),
+    /// Lay a profile's links between network namespaces and run any program behind them (Linux).
+    #[command(subcommand, after_help = NET_EXAMPLES)]
+    Net(NetCommand),
     /// Say what this machine can do: timers, priorities, namespaces, netem.
     Doctor,
     /// Be the agent of a region, for the run that started this process.
@@ -292,7 +305,8 @@ pub struct ReportArguments {
     #[arg(long)]
     pub json: bool,
     /// Print all figures in a form for other tools, and draw nothing; `percentiles` writes one
-    /// file a mode and client region into the folder instead.
+    /// file a mode and client region into the folder instead, and `knossos`, `elle` and
+    /// `porcupine` one a mode whose history was kept (`run --history`).
     #[arg(long, value_enum, conflicts_with = "json")]
     pub export: Option<ExportFormat>,
 }
@@ -310,6 +324,12 @@ pub enum ExportFormat {
     Openmetrics,
     /// HdrHistogram's percentile text, for its plotter.
     Percentiles,
+    /// Histories as EDN for Knossos.
+    Knossos,
+    /// Histories as EDN for Elle's rw-register.
+    Elle,
+    /// Histories as JSON lines for Porcupine.
+    Porcupine,
 }
 
 /// What can be done with profiles.

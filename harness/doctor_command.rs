@@ -19,10 +19,11 @@ pub(crate) fn doctor() -> Result<ExitCode, CommandError> {
     let found = capabilities();
     let mut text = String::new();
     line(&mut text, "ok", "timers", &found.timer.sentence)?;
-    let features: [(&str, &Capability); 4] = [
+    let features: [(&str, &Capability); 5] = [
         ("priority", &found.realtime),
         ("namespaces", &found.namespaces),
         ("tun", &found.tun),
+        ("iproute2", &found.iproute2),
         ("netem", &found.netem),
     ];
     for (name, capability) in features {

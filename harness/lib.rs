@@ -6,7 +6,9 @@
 pub mod arguments;
 pub mod exit_codes;
 pub mod model_arguments;
+pub mod net_arguments;
 pub mod scenario_arguments;
+pub mod sweep_arguments;
 pub mod wiring;
 
 mod agent_command;
@@ -17,13 +19,16 @@ mod explain_command;
 mod flags;
 mod leaderless_command;
 mod mode_command;
+mod net_command;
 mod output;
 mod pbs_command;
 mod profile_command;
 mod report_command;
 mod run_command;
 mod run_folders;
+mod saturate_command;
 mod shell_command;
+mod sweep_command;
 mod verify_command;
 
 use std::process::ExitCode;
@@ -44,7 +49,10 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Calibrate(arguments) => calibrate_command::calibrate(&arguments),
         Command::Pbs(arguments) => pbs_command::pbs(&arguments),
         Command::Leaderless(arguments) => leaderless_command::leaderless(&arguments),
+        Command::Sweep(arguments) => sweep_command::run(*arguments),
+        Command::Saturate(arguments) => saturate_command::run(*arguments),
         Command::Compare(arguments) => compare_command::compare_runs(&arguments),
+        Command::Net(command) => net_command::net(command),
         Command::Doctor => doctor_command::doctor(),
         Command::Agent => agent_command::agent(),
         Command::Completions { shell } => shell_command::completions(shell),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use longhaul_analysis::checkers::{to_elle_edn, to_knossos_edn, to_porcupine};
 use longhaul_analysis::{Analysis, analyse};
 use longhaul_experiment::random::{Stream, open_unit};
-use longhaul_experiment::record::RunDirectory;
-use longhaul_experiment::{LinkId, RunRecord};
+use longhaul_experiment::record::{RunDirectory, file_stem};
+use longhaul_experiment::{LinkId, OperationRecord, RunRecord};
 use longhaul_report::{TableOptions, charts, export, html, table};
 use longhaul_wan::marginal::QuantileTable;
 
@@ -30,6 +31,15 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, CommandErr
         Some(ExportFormat::Latex) => export::latex(&analysis.summary),
         Some(ExportFormat::Openmetrics) => export::openmetrics(&analysis.summary),
         Some(ExportFormat::Percentiles) => write_percentiles(&directory, &record)?,
+        Some(ExportFormat::Knossos) => {
+            write_histories(&directory, &record, ("knossos.edn", to_knossos_edn))?
+        }
+        Some(ExportFormat::Elle) => {
+            write_histories(&directory, &record, ("elle.edn", to_elle_edn))?
+        }
+        Some(ExportFormat::Porcupine) => {
+            write_histories(&directory, &record, ("porcupine.jsonl", to_porcupine))?
+        }
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -74,6 +84,32 @@ fn write_percentiles(directory: &RunDirectory, record: &RunRecord) -> Result<Str
         directory.write_file(&name, file.text.as_bytes())?;
         paths.push_str(&directory.path().join(name).display().to_string());
         paths.push('\n');
+    }
+    Ok(paths)
+}
+
+/// The ending of a history's file in another checker's form, and that form.
+type HistoryForm = (&'static str, fn(&[OperationRecord]) -> String);
+
+/// Writes the history of each mode that has one into a run's folder; returns the files' paths.
+fn write_histories(
+    directory: &RunDirectory,
+    record: &RunRecord,
+    (ending, form): HistoryForm,
+) -> Result<String, CommandError> {
+    let mut paths = String::new();
+    for mode in &record.modes {
+        let Some(history) = directory.read_history(&mode.mode)? else {
+            continue;
+        };
+        let name = format!("{}.{ending}", file_stem(&mode.mode));
+        directory.write_file(&name, form(&history).as_bytes())?;
+        paths.push_str(&directory.path().join(name).display().to_string());
+        paths.push('\n');
+    }
+    if paths.is_empty() {
+        let path = directory.path().display();
+        return Err(format!("{path} has no histories; make it with `run --history`").into());
     }
     Ok(paths)
 }

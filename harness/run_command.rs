@@ -136,7 +136,7 @@ fn leave(
     Ok(())
 }
 
-fn unix_seconds() -> u64 {
+pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
@@ -295,7 +295,7 @@ fn phase(phase: Phase) -> &'static str {
 }
 
 /// Raises the interrupt at the first Ctrl-C; the second one ends the program.
-fn raise_on_signal(interrupt: &Interrupt) -> Result<(), CommandError> {
+pub(crate) fn raise_on_signal(interrupt: &Interrupt) -> Result<(), CommandError> {
     let interrupt = interrupt.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -64,16 +64,24 @@ pub fn local(
 /// The backend cannot run it, or it failed.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Result<Option<RunRecord>, RunError> {
     match options.backend {
-        BackendKind::Local => {
-            let mut backend = local(
-                options.data_directory,
-                options.interrupt,
-                options.on_progress,
-            );
-            measure_until_carried(&mut backend, scenario, options.seed, options.attempts).map(Some)
-        }
+        BackendKind::Local => measure(scenario, options).map(Some),
         BackendKind::Sim => simulate(scenario, options.seed, &options.interrupt),
     }
+}
+
+/// Runs a scenario on real connections, whatever backend the options name. What an interrupt
+/// leaves is a partial record.
+///
+/// # Errors
+///
+/// The backend cannot run it, or it failed.
+pub fn measure(scenario: &Scenario, options: RunOptions) -> Result<RunRecord, RunError> {
+    let mut backend = local(
+        options.data_directory,
+        options.interrupt,
+        options.on_progress,
+    );
+    measure_until_carried(&mut backend, scenario, options.seed, options.attempts)
 }
 
 /// Runs a scenario in virtual time on a thread of its own, which an interrupt leaves behind: it

@@ -10,11 +10,13 @@
 //! 5. [`summary`]: the form of the result; [`scenario`]: the run's order in it;
 //! 6. [`checkers`]: from a history to a verdict on each guarantee;
 //! 7. [`statistics`]: how sure a figure is, and whether the run had settled;
-//! 8. [`comparison`]: what changed between runs, and whether that is more than allowed.
+//! 8. [`comparison`]: what changed between runs, and whether that is more than allowed;
+//! 9. [`capacity`]: how much load a mode takes, and up to which rate a limit holds.
 //!
 //! Nothing here reads a clock, a file or a socket.
 
 mod analyse;
+pub mod capacity;
 pub mod checkers;
 pub mod comparison;
 pub mod floor;

@@ -38,6 +38,8 @@ pub enum Stream {
     Sync = 8,
     /// The order of a scenario's modes in repeated runs.
     ModeOrder = 9,
+    /// The order of a sweep's runs.
+    SweepOrder = 10,
     /// Generated profiles, index = city or pair of cities.
     Generation = 16,
     /// Random cases for testing by simulation, index = part of the case.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use longhaul_analysis::Analysis;
 use longhaul_experiment::RunRecord;
-use longhaul_report::chart::{ThroughputPoint, throughput};
+use longhaul_report::chart::{ThroughputChart, ThroughputPoint, throughput};
 use longhaul_report::{TableOptions, charts, html, table};
 use synthetic::Shape;
 
@@ -54,7 +54,13 @@ fn main() -> std::io::Result<()> {
         println!("== {name}");
         print!("{}", table(&analysis, &TableOptions::default()));
     }
-    let sweep = throughput(&sweep(), "made up").finish();
+    let sweep = throughput(&ThroughputChart {
+        modes: &["quorum:raft", "leader-follower:async", "eventual:lww"],
+        points: &sweep(),
+        limit: Some((180.0, "limit: p99 180 ms")),
+        caption: "made up",
+    });
+    let sweep = sweep.finish();
     std::fs::write(folder.join(format!("{}.png", sweep.name)), sweep.png)
 }
 
@@ -82,8 +88,11 @@ fn sweep() -> Vec<ThroughputPoint> {
             let p50_ms = base_ms + 0.4 / (1.0 - load);
             points.push(ThroughputPoint {
                 mode: mode.to_owned(),
+                rate_ops: offered_ops / 5.0,
                 offered_ops,
-                goodput_ops: offered_ops.min(limit),
+                throughput_ops: offered_ops.min(limit),
+                errors_percent: 0.0,
+                backlog: 0,
                 p50_ms: Some(p50_ms),
                 p99_ms: (offered_ops < 1.3 * limit).then_some(1.2 * p50_ms + 2.0 / (1.0 - load)),
                 machine_bound: offered_ops > 4400.0,

@@ -29,7 +29,7 @@ use longhaul_analysis::{
 };
 use longhaul_experiment::{OperationKind, RunRecord, parallel};
 
-pub use throughput::{ThroughputPoint, throughput};
+pub use throughput::{ThroughputChart, ThroughputPoint, throughput};
 
 use crate::render;
 use crate::scene::Scene;
@@ -427,8 +427,11 @@ mod tests {
     fn a_sweep_of_one_to_twelve_modes_is_drawn_without_overlaps() {
         let point = |mode: usize, step: u32| ThroughputPoint {
             mode: format!("mode:number-{mode}"),
+            rate_ops: f64::from(step) * 100.0,
             offered_ops: f64::from(step) * 500.0,
-            goodput_ops: f64::from(step.min(6)) * 500.0,
+            throughput_ops: f64::from(step.min(6)) * 500.0,
+            errors_percent: 0.0,
+            backlog: 0,
             p50_ms: (step < 8).then_some(40.0 + mode as f64),
             p99_ms: (step < 7).then(|| 45.0 + f64::from(step * step) + mode as f64),
             machine_bound: step == 6,
@@ -437,10 +440,20 @@ mod tests {
             let points: Vec<ThroughputPoint> = (0..modes)
                 .flat_map(|mode| (1..9).map(move |step| point(mode, step)))
                 .collect();
-            let drawing = throughput(&points, "aws-5 · simulated · seed 1");
-            check(&[(drawing.name, drawing.scene)]);
+            let names: Vec<String> = (0..modes)
+                .map(|mode| format!("mode:number-{mode}"))
+                .collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mut chart = ThroughputChart {
+                modes: &names,
+                points: &points,
+                limit: Some((70.0, "limit: p99 70 ms")),
+                caption: "aws-5 · simulated · seed 1",
+            };
+            check(&[("sweep".to_owned(), throughput(&chart).scene)]);
+            (chart.points, chart.limit) = (&[], None);
+            check(&[("empty".to_owned(), throughput(&chart).scene)]);
         }
-        check(&[("empty".to_owned(), throughput(&[], "").scene)]);
     }
 
     #[test]

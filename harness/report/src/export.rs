@@ -7,6 +7,7 @@ mod openmetrics;
 mod percentiles;
 
 pub use csv::csv;
+pub(crate) use csv::quoted;
 pub use latex::latex;
 pub use markdown::markdown;
 pub use openmetrics::openmetrics;

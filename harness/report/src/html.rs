@@ -9,6 +9,7 @@
 mod data;
 mod inline;
 mod sentences;
+mod sweep;
 mod table;
 mod trust;
 
@@ -20,6 +21,7 @@ use crate::chart::{Drawing, Run, Surroundings, drawings, page};
 use inline::Palette;
 
 pub use sentences::sentences;
+pub use sweep::sweep_html;
 
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");

@@ -6,7 +6,8 @@
 //! 3. [`html()`]: the report of a run, one page that needs nothing else;
 //! 4. [`export`]: the figures in the forms of other tools;
 //! 5. [`changes()`]: what changed between runs;
-//! 6. [`space_time`]: who sent what to whom in one run, as SVG.
+//! 6. [`sweep`]: latency against throughput, as table, chart and page;
+//! 7. [`space_time`]: who sent what to whom in one run, as SVG.
 //!
 //! Nothing here runs anything, reads a clock or writes a file.
 
@@ -21,6 +22,7 @@ pub mod overall;
 pub mod render;
 pub mod scene;
 pub mod space_time;
+pub mod sweep;
 pub mod table;
 
 #[cfg(test)]
@@ -28,6 +30,7 @@ mod synthetic;
 
 pub use changes::changes;
 pub use chart::{Chart, charts};
-pub use html::html;
+pub use html::{html, sweep_html};
 pub use matrix::matrix_table;
+pub use sweep::{sweep_charts, sweep_table};
 pub use table::{TableOptions, table};

@@ -6,7 +6,9 @@ mod attempts;
 pub mod leaderless;
 pub mod pbs;
 pub mod repeats;
+pub mod saturate;
 pub mod service;
+pub mod sweep;
 pub mod verify;
 
 pub use attempts::measure_until_carried;

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 
 use longhaul_experiment::{ModeSpec, Seed};
 use longhaul_protocol::mutations::Mutation;
+use longhaul_sim::trace::TraceKind;
 use longhaul_study::verify::judge::Broken;
 use longhaul_study::verify::{
     Caught, Counterexample, HuntOptions, HuntOutcome, RunOptions, Shipped, Subject, generate, hunt,
@@ -76,7 +77,7 @@ fn mutations_that_need_little_are_caught_at_once() {
         (Mutation::ClockDoesNotMerge, "eventual:lww"),
         (Mutation::RejoinsUnderOldIdentity, "quorum:raft"),
     ] {
-        let outcome = hunted(&Mutated(mutation), mode, 60, &[]);
+        let outcome = hunted(&Mutated(mutation), mode, 100, &[]);
         assert!(outcome.caught.is_some(), "{}", mutation.name());
     }
 }
@@ -130,6 +131,28 @@ fn the_outcome_does_not_depend_on_the_number_of_threads() {
     for threads in [2, 3] {
         assert_eq!(with(threads, "eventual:lww", 60), weak);
         assert_eq!(with(threads, "quorum:register", 12), sound);
+    }
+}
+
+#[test]
+fn replicas_that_lag_are_sent_snapshots_within_a_case() {
+    for (mode, name) in [
+        ("quorum:raft", "Snapshot"),
+        ("leader-follower:semi-sync=1", "Piece"),
+    ] {
+        let mode: ModeSpec = mode.parse().unwrap();
+        let has_snapshot = |seed| {
+            let (case, nature) = generate(&mode, Seed(seed)).unwrap();
+            let options = RunOptions {
+                trace: true,
+                converges: false,
+            };
+            let run = Shipped.run(&case, &nature, options).unwrap();
+            run.trace.iter().any(|event| {
+                matches!(&event.kind, TraceKind::Delivered { name: told, .. } if told == name)
+            })
+        };
+        assert!((1..=40).any(has_snapshot), "{mode}");
     }
 }
 

@@ -5,7 +5,9 @@
 //!
 //! 1. [`marginal`], [`jitter`], [`loss`]: the parts of a link's delay;
 //! 2. [`clock`], [`delay_line`]: releasing frames at their instants on a real machine;
-//! 3. [`calibrate`], [`machine`]: how exact that was, and what this machine permits.
+//! 3. [`calibrate`], [`machine`]: how exact that was, and what this machine permits;
+//! 4. `namespaces`: regions as network namespaces (Linux);
+//! 5. `tun`, `netem`: what delays packets between them, in user space and in the kernel (Linux).
 
 pub mod calibrate;
 pub mod clock;
@@ -15,6 +17,12 @@ pub mod link;
 pub mod loss;
 pub mod machine;
 pub mod marginal;
+#[cfg(target_os = "linux")]
+pub mod namespaces;
+#[cfg(target_os = "linux")]
+pub mod netem;
+#[cfg(target_os = "linux")]
+pub mod tun;
 
 mod draws;
 mod gamma;

@@ -26,6 +26,8 @@ pub struct Capabilities {
     pub namespaces: Capability,
     /// Whether TUN devices can be opened.
     pub tun: Capability,
+    /// Whether the programs that lay devices, routes and queues are installed.
+    pub iproute2: Capability,
     /// Whether the kernel's own delay emulation can be used.
     pub netem: Capability,
 }
@@ -56,6 +58,7 @@ pub fn capabilities() -> Capabilities {
         realtime,
         namespaces: namespaces(),
         tun: tun(),
+        iproute2: iproute2(),
         netem: netem(),
     }
 }
@@ -122,7 +125,7 @@ impl Capability {
 }
 
 #[cfg(target_os = "linux")]
-use linux::{namespaces, netem, tun};
+use linux::{iproute2, namespaces, netem, tun};
 
 #[cfg(not(target_os = "linux"))]
 fn namespaces() -> Capability {
@@ -132,6 +135,11 @@ fn namespaces() -> Capability {
 #[cfg(not(target_os = "linux"))]
 fn tun() -> Capability {
     Capability::no("not on this system: /dev/net/tun is Linux's")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn iproute2() -> Capability {
+    Capability::no("not on this system: iproute2 is Linux's")
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -151,6 +159,7 @@ mod tests {
             &found.realtime.sentence,
             &found.namespaces.sentence,
             &found.tun.sentence,
+            &found.iproute2.sentence,
             &found.netem.sentence,
         ] {
             assert!(

@@ -124,6 +124,39 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Returns the same scenario at another rate, in operations per second and client region. A
+    /// cap on operations in flight that was made for the rate is made for the new one.
+    ///
+    /// # Errors
+    ///
+    /// The loop is closed and has no rate, or the rate is out of its range.
+    pub fn at_rate(&self, rate: f64) -> Result<Scenario, ScenarioError> {
+        let cap = |rate| {
+            let path = 4 * longest_round_trip(&self.topology);
+            Limits::in_flight_for(rate, path).min(*IN_FLIGHT_RANGE.end())
+        };
+        let mut scenario = self.clone();
+        let before = match &mut scenario.workload.arrivals {
+            Arrivals::Poisson { rate: old } | Arrivals::Constant { rate: old } => {
+                std::mem::replace(old, rate)
+            }
+            Arrivals::Closed { .. } => {
+                return Err(ScenarioError::UnfitArrivals {
+                    field: "rate",
+                    arrivals: "closed",
+                    instead: "arrivals = \"poisson\"",
+                });
+            }
+        };
+        scenario.workload.validate()?;
+        if self.limits.max_in_flight == cap(before) {
+            scenario.limits.max_in_flight = cap(rate);
+        }
+        Ok(scenario)
+    }
+}
+
 fn names(list: &[String]) -> Vec<&str> {
     list.iter().map(String::as_str).collect()
 }

@@ -75,18 +75,33 @@ impl AmountAxis {
     /// Returns an axis that holds every amount: linear from zero, or logarithmic where linear
     /// would flatten the small ones.
     pub fn spanning(amounts: impl Iterator<Item = f64>) -> AmountAxis {
-        let (mut low, mut high) = (f64::INFINITY, 0.0f64);
-        for amount in amounts.filter(|amount| *amount > 0.0 && amount.is_finite()) {
-            (low, high) = (low.min(amount), high.max(amount));
-        }
-        if high <= 0.0 {
-            (low, high) = (1.0, 1.0);
-        }
+        let (low, high) = AmountAxis::bounds(amounts).unwrap_or((1.0, 1.0));
         let logarithmic = high / low > AmountAxis::LOGARITHMIC_FROM;
         AmountAxis {
             low: if logarithmic { low / 1.25 } else { 0.0 },
             high: high * if logarithmic { 1.25 } else { 1.06 },
             logarithmic,
+        }
+    }
+
+    /// Returns the least and the greatest amount above zero.
+    fn bounds(amounts: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+        let amounts = amounts.filter(|amount| *amount > 0.0 && amount.is_finite());
+        amounts.fold(None, |bounds, amount| {
+            let (low, high) = bounds.unwrap_or((amount, amount));
+            Some((low.min(amount), high.max(amount)))
+        })
+    }
+
+    /// Returns a logarithmic axis that holds every amount above zero, and at least a factor of 4.
+    pub fn logarithmic(amounts: impl Iterator<Item = f64>) -> AmountAxis {
+        let held = AmountAxis::bounds(amounts);
+        let (low, high) = held.unwrap_or((1.0, 1.0));
+        let widened = (4.0 * low / high).max(1.0).sqrt();
+        AmountAxis {
+            low: low / widened.max(1.25),
+            high: high * widened.max(1.25),
+            logarithmic: true,
         }
     }
 

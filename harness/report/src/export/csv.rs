@@ -118,7 +118,7 @@ impl Table {
 }
 
 /// Returns a field of text: quoted where it must be, and never a formula.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let text = if formula {
         format!("'{text}")

@@ -85,21 +85,21 @@
   addEventListener("beforeprint", () => { for (const one of all("details")) one.open = true; });
 
   // Downloads: the data lies in this page.
-  const download = (kind) => {
+  const download = (kind, file) => {
     const text = document.getElementById(kind === "figures" ? "figures-csv" : kind).textContent;
     const [content, type, name] = kind === "figures"
       ? [JSON.parse(text), "text/csv", "figures.csv"]
       : [`${JSON.stringify(JSON.parse(text), null, 2)}\n`, "application/json", "summary.json"];
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([content], { type }));
-    link.download = name;
+    link.download = file ?? name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     return content;
   };
   for (const one of all("[data-download]")) {
     one.closest("p").hidden = false;
-    one.addEventListener("click", () => download(one.dataset.download));
+    one.addEventListener("click", () => download(one.dataset.download, one.dataset.file));
   }
 
   // #light and #dark set the theme of a page opened so, for pictures of it.

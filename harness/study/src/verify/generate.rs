@@ -293,9 +293,17 @@ fn add_faults(case: &mut Case, nature: &Nature) {
         };
         let trouble = draws.pick(&enabled);
         let spot = spot.lasting_long_enough(trouble, load_ms, &mut draws);
+        // The factors of slow replicas multiply: a few at once would stop a replica for minutes.
+        if trouble == Trouble::SlowReplica && case.faults.iter().any(slows_a_replica) {
+            continue;
+        }
         case.faults.extend(spot.draw(trouble, &mut draws));
     }
     case.faults.sort_by_key(|fault| fault.at);
+}
+
+fn slows_a_replica(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::SlowReplica { .. })
 }
 
 /// How many times as long a slow replica takes for messages of [`Work`] at most: at most 5 ms each,
@@ -514,5 +522,51 @@ impl Spot<'_> {
             }
         };
         (0..STEPS).map(step).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_fault_is_drawn_and_partial_partitions_with_force() {
+        let mode = "quorum:raft".parse().expect("it is a mode");
+        let cases: Vec<Case> = (1..=200)
+            .map(|seed| generate(&mode, Seed(seed)).expect("it fits").0)
+            .collect();
+        let faults = || cases.iter().flat_map(|case| &case.faults);
+        let kinds: BTreeSet<&str> = faults().map(|fault| fault.kind.name()).collect();
+        assert_eq!(kinds, FaultKind::NAMES.into_iter().collect());
+        // Of 200 cases half allow each of the two partitions of pairs, with some 4 faults of some 7
+        // kinds each: about 100 draws, half of them for a second or more, a fifth of these at the
+        // leader by intent.
+        let is_forceful = |case: &Case, fault: &Fault| {
+            let leader = Case::region_name(case.leader.index());
+            let is_long = fault.kind == FaultKind::Partition && fault.lasts.as_secs() >= 1;
+            matches!(&fault.target, FaultTarget::Pair(a, b) if is_long && [a, b].contains(&&leader))
+        };
+        let forceful = |case: &&Case| case.faults.iter().any(|it| is_forceful(case, it));
+        assert!(cases.iter().filter(forceful).count() >= 20);
+    }
+
+    #[test]
+    fn clocks_stay_within_what_leases_bear() {
+        let mode = "quorum:raft,read=lease".parse().expect("it is a mode");
+        let cases = (1..=200).map(|seed| generate(&mode, Seed(seed)).expect("it fits").0);
+        let fast: Vec<Vec<u32>> = cases
+            .map(|case| case.clocks_faster_ppm)
+            .filter(|clocks| !clocks.is_empty())
+            .collect();
+        // 40% of 200, with a deviation of 7.
+        assert!((50..=110).contains(&fast.len()), "{}", fast.len());
+        let most = fast.iter().flatten().max();
+        // 1.25 to 1.
+        assert!(
+            (200_000..=250_000).contains(most.expect("there are some")),
+            "{most:?}"
+        );
     }
 }

@@ -1,10 +1,11 @@
 //! The Linux side of [`super::capabilities`].
 
 use std::fs::{self, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
 use super::Capability;
+use crate::namespaces::program;
 
 const TUN: &str = "/dev/net/tun";
 
@@ -30,8 +31,14 @@ pub(super) fn namespaces() -> Capability {
             Capability::yes(format!("network namespaces can be made {what}"))
         }
         Ok(output) => Capability::no(format!(
-            "network namespaces cannot be made {what}: {}",
-            first_line(&output.stderr)
+            "network namespaces cannot be made {what}: {}: {}",
+            first_line(&output.stderr),
+            if root {
+                "this container keeps the right from its root"
+            } else {
+                "be root, or permit user namespaces (user.max_user_namespaces, \
+                 kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"
+            }
         )),
         Err(error) => Capability::no(format!(
             "network namespaces were not tried: `unshare` of util-linux does not start: {error}"
@@ -43,22 +50,42 @@ pub(super) fn namespaces() -> Capability {
 pub(super) fn tun() -> Capability {
     match OpenOptions::new().read(true).write(true).open(TUN) {
         Ok(_) => Capability::yes(format!("{TUN} can be opened")),
-        Err(error) => Capability::no(format!("{TUN} cannot be opened: {error}")),
+        Err(error) => {
+            let remedy = match error.kind() {
+                ErrorKind::NotFound => "load its module: `modprobe tun`".to_owned(),
+                ErrorKind::PermissionDenied => {
+                    format!("be root, or have it opened to users: `chmod 666 {TUN}`")
+                }
+                _ => "use the local backend".to_owned(),
+            };
+            Capability::no(format!("{TUN} cannot be opened: {error}: {remedy}"))
+        }
     }
 }
 
-/// Looks for `tc` and for the kernel's `sch_netem`, without loading it.
+/// Looks for the programs that lay devices, routes and queues.
+pub(super) fn iproute2() -> Capability {
+    let missing: Vec<&str> = ["ip", "tc"]
+        .into_iter()
+        .filter(|name| program::find(name).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Capability::yes("`ip` and `tc` are there");
+    }
+    Capability::no(format!(
+        "`{}` was not found: install iproute2, without which no network can be laid",
+        missing.join("` and `")
+    ))
+}
+
+/// Looks for the kernel's `sch_netem`, without loading it.
 pub(super) fn netem() -> Capability {
-    let Some(tc) = find_program("tc") else {
-        return Capability::no("`tc` was not found: install iproute2");
-    };
-    let tc = tc.display();
     match find_netem() {
-        Some(place) => Capability::yes(format!("{tc} is there, and sch_netem is in {place}")),
-        None => Capability::no(format!(
-            "{tc} is there, but sch_netem is not among this kernel's modules: \
-             use the local backend or another kernel"
-        )),
+        Some(place) => Capability::yes(format!("sch_netem is in {place}")),
+        None => Capability::no(
+            "sch_netem is not among this kernel's modules: use the tun backend, or \
+             scripts/netem-uml.sh, which brings a kernel that has it",
+        ),
     }
 }
 
@@ -79,15 +106,6 @@ fn names_netem(listing: &str) -> bool {
     listing.contains("sch_netem")
 }
 
-/// Looks along PATH, and where administrators' programs are even when PATH leaves them out.
-fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|folder| folder.join(name))
-        .find(|program| Path::is_file(program))
-}
-
 fn first_line(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     text.lines().next().unwrap_or("no reason given").to_owned()
@@ -102,11 +120,5 @@ mod tests {
         assert!(names_netem("sch_netem 20480 0 - Live 0x0000000000000000\n"));
         assert!(names_netem("kernel/net/sched/sch_netem.ko\n"));
         assert!(!names_netem("kernel/net/sched/sch_fq.ko\n"));
-    }
-
-    #[test]
-    fn a_program_is_found_along_the_path() {
-        assert!(find_program("sh").is_some());
-        assert!(find_program("no-program-has-this-name").is_none());
     }
 }

@@ -215,3 +215,18 @@ fn a_history_beyond_the_limit_is_refused() {
     );
     assert!(resolve("history = true").is_ok());
 }
+
+#[test]
+fn another_rate_gives_the_scenario_that_the_file_gives_at_that_rate() {
+    let at = |rate: f64, limits: &str| {
+        let text = format!("[workload]\nrate = {rate:?}\n{limits}");
+        let file = ScenarioFile::parse(&text, "rate.toml").unwrap();
+        file.resolve(profile()).unwrap()
+    };
+    // a-d is 60 ms there and back: 16 x 0.06 s x 5000/s = 4800, and at 200/s the least cap, 1024.
+    for limits in ["", "[limits]\nmax_in_flight = 50\n"] {
+        let moved = at(200.0, limits).at_rate(5000.0).unwrap();
+        assert_eq!(moved, at(5000.0, limits));
+    }
+    assert!(at(200.0, "").at_rate(0.0).is_err());
+}
