@@ -66,6 +66,9 @@ pub enum Command {
     Net(NetCommand),
     /// Say what this machine can do: timers, priorities, namespaces, netem.
     Doctor,
+    /// Be the agent of a region, for the run that started this process.
+    #[command(hide = true)]
+    Agent,
     /// Print completions for a shell.
     Completions {
         /// The shell.

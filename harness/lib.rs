@@ -11,6 +11,7 @@ pub mod scenario_arguments;
 pub mod sweep_arguments;
 pub mod wiring;
 
+mod agent_command;
 mod calibrate_command;
 mod compare_command;
 mod doctor_command;
@@ -53,6 +54,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Compare(arguments) => compare_command::compare_runs(&arguments),
         Command::Net(command) => net_command::net(command),
         Command::Doctor => doctor_command::doctor(),
+        Command::Agent => agent_command::agent(),
         Command::Completions { shell } => shell_command::completions(shell),
         Command::Man => shell_command::manual(),
     };

@@ -20,7 +20,9 @@ pub(crate) fn completions(shell: Shell) -> Result<ExitCode, CommandError> {
 pub(crate) fn manual() -> Result<ExitCode, CommandError> {
     let mut text = Vec::new();
     clap_mangen::Man::new(Arguments::command()).render(&mut text)?;
-    for command in Arguments::command().get_subcommands() {
+    let arguments = Arguments::command();
+    let commands = arguments.get_subcommands();
+    for command in commands.filter(|command| !command.is_hide_set()) {
         let title = format!("longhaul-{}", command.get_name());
         clap_mangen::Man::new(command.clone())
             .title(title)

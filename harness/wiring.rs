@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use longhaul_experiment::record::BackendKind;
 use longhaul_experiment::{Backend, RunError, RunRecord, Scenario, Seed};
-use longhaul_live::{Interrupt, LocalBackend, LocalOptions, Progress};
+use longhaul_live::{Interrupt, LocalBackend, LocalOptions, Places, Progress};
 use longhaul_sim::SimBackend;
 use longhaul_study::measure_until_carried;
 
@@ -50,6 +50,7 @@ pub fn local(
         longhaul_version: VERSION.to_owned(),
         command: command(),
         data_directory,
+        places: Places::Threads,
         interrupt,
         on_progress,
     })

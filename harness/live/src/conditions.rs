@@ -8,19 +8,17 @@ use std::time::Duration;
 use longhaul_experiment::{LinkId, RegionIndex, Time, Topology};
 use tokio::sync::watch;
 
+use crate::faults::order::LinkFault;
+
 /// What a link is like for frames sent from an instant on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct LinkCondition {
     /// Since when.
     pub(crate) from: Time,
-    /// Whether frames wait at its entrance.
-    pub(crate) is_cut: bool,
-    /// What is added to its one-way delay.
-    pub(crate) added: Duration,
+    /// What faults have made of it. While it is cut, frames wait at its entrance.
+    pub(crate) fault: LinkFault,
     /// What is added to the one-way delay of the link back: retransmissions wait for it, too.
     pub(crate) added_back: Duration,
-    /// The share lost of what it would not lose by itself.
-    pub(crate) loss: f64,
 }
 
 /// A link's conditions in the order of their beginnings, at most one per command of a fault.
@@ -57,29 +55,35 @@ impl LinkConditions {
     }
 
     /// Changes a link's condition from an instant on, which is not before that of the last change.
-    pub(crate) fn change(&self, link: LinkId, from: Time, change: impl FnOnce(&mut LinkCondition)) {
-        self.0.links[&link].send_modify(|conditions| {
-            let mut next = conditions.last().copied().unwrap_or_default();
-            next.from = from;
-            change(&mut next);
-            conditions.push(next);
-        });
+    pub(crate) fn change(&self, link: LinkId, from: Time, fault: LinkFault) {
+        let before = self.latest(link).fault;
+        self.edit(link, from, |condition| condition.fault = fault);
+        if fault.added != before.added {
+            let back = LinkId {
+                from: link.to,
+                to: link.from,
+            };
+            self.edit(back, from, |condition| condition.added_back = fault.added);
+        }
     }
 
-    /// Changes what is added to a link's one-way delay, from an instant on.
-    pub(crate) fn delay(&self, link: LinkId, from: Time, added: Duration) {
-        self.change(link, from, |condition| condition.added = added);
-        let back = LinkId {
-            from: link.to,
-            to: link.from,
+    fn edit(&self, link: LinkId, from: Time, edit: impl FnOnce(&mut LinkCondition)) {
+        let mut next = LinkCondition {
+            from,
+            ..self.latest(link)
         };
-        self.change(back, from, |condition| condition.added_back = added);
+        edit(&mut next);
+        self.0.links[&link].send_modify(|conditions| conditions.push(next));
+    }
+
+    fn latest(&self, link: LinkId) -> LinkCondition {
+        let latest = self.0.links[&link].borrow().last().copied();
+        latest.unwrap_or_default()
     }
 
     /// Says whether a link is cut now.
     pub(crate) fn is_cut(&self, link: LinkId) -> bool {
-        let conditions = self.0.links[&link].borrow();
-        conditions.last().is_some_and(|last| last.is_cut)
+        self.latest(link).fault.is_cut
     }
 
     /// Ends the connections between two regions until they are restored; `false` when they had
@@ -116,46 +120,47 @@ mod tests {
         let conditions = LinkConditions::new(&Topology::everywhere(profile));
         let (a, b, c) = (RegionIndex(0), RegionIndex(1), RegionIndex(2));
         let back = LinkId { from: b, to: a };
-        conditions.change(back, Time(1), |condition| condition.is_cut = true);
+        let cut = LinkFault {
+            is_cut: true,
+            ..LinkFault::default()
+        };
+        conditions.change(back, Time(1), cut);
         assert!(!conditions.are_connectable(a, b) && !conditions.are_connectable(b, a));
         assert!(conditions.are_connectable(a, c));
         assert!(conditions.end_connections((a, b)));
         assert!(!conditions.end_connections((a, b)), "they had ended");
-        conditions.change(back, Time(2), |condition| condition.is_cut = false);
+        conditions.change(back, Time(2), LinkFault::default());
         assert!(!conditions.are_connectable(a, b));
         conditions.restore_connections((a, b));
         assert!(conditions.are_connectable(a, b));
     }
 
     #[test]
-    fn conditions_are_kept_in_order_with_what_did_not_change() {
+    fn conditions_are_kept_in_order_and_a_delay_is_known_on_the_way_back() {
         let profile = bundled::bundled("aws-5").expect("it is bundled");
         let conditions = LinkConditions::new(&Topology::everywhere(profile));
-        let link = LinkId {
-            from: RegionIndex(0),
-            to: RegionIndex(1),
-        };
+        let (a, b) = (RegionIndex(0), RegionIndex(1));
+        let (link, back) = (LinkId { from: a, to: b }, LinkId { from: b, to: a });
         let added = Duration::from_millis(5);
-        conditions.delay(link, Time(1), added);
-        conditions.change(link, Time(2), |condition| condition.loss = 0.5);
-        let seen = conditions.follow(link).borrow().clone();
-        let expected = |from, loss| LinkCondition {
-            from,
+        let slow = LinkFault {
             added,
-            loss,
-            ..LinkCondition::default()
+            ..LinkFault::default()
         };
-        assert_eq!(seen, [expected(Time(1), 0.0), expected(Time(2), 0.5)]);
-        let back = LinkId {
-            from: link.to,
-            to: link.from,
+        let lossy = LinkFault { loss: 0.5, ..slow };
+        conditions.change(link, Time(1), slow);
+        conditions.change(link, Time(2), lossy);
+        let condition = |from, fault, added_back| LinkCondition {
+            from,
+            fault,
+            added_back,
         };
-        let seen_back = conditions.follow(back).borrow().clone();
-        let of_delay_alone = LinkCondition {
-            from: Time(1),
-            added_back: added,
-            ..LinkCondition::default()
-        };
-        assert_eq!(seen_back, [of_delay_alone]);
+        let (none, zero) = (LinkFault::default(), Duration::ZERO);
+        let seen = |link| conditions.follow(link).borrow().clone();
+        let expected = [
+            condition(Time(1), slow, zero),
+            condition(Time(2), lossy, zero),
+        ];
+        assert_eq!(seen(link), expected);
+        assert_eq!(seen(back), [condition(Time(1), none, added)]);
     }
 }

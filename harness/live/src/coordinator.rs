@@ -5,6 +5,7 @@ mod cluster;
 mod heard;
 mod mode_run;
 mod phases;
+mod processes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,12 +15,13 @@ use longhaul_experiment::fault::FaultPlan;
 use longhaul_experiment::record::{
     BackendKind, Calibration, ModeFailure, ModeRecord, RECORD_VERSION, RunRecord,
 };
-use longhaul_experiment::{Backend, ModeSpec, RunError, Scenario, Seed, Time};
+use longhaul_experiment::{Backend, Fault, FaultKind, ModeSpec, RunError, Scenario, Seed, Time};
 use longhaul_protocol::modes::{self, with_mode};
 use longhaul_protocol::{Mode, ModeVisitor};
 
 use crate::environment;
 use crate::interrupt::Interrupt;
+use crate::launcher::Places;
 use crate::links::Links;
 use mode_run::ModeRun;
 
@@ -32,6 +34,8 @@ pub struct LocalOptions {
     /// Where replicas keep their write-ahead logs. It must be on the disk that is to be
     /// measured; a folder per mode is made in it and removed afterwards.
     pub data_directory: PathBuf,
+    /// Where the agents are.
+    pub places: Places,
     /// Ends the run early.
     pub interrupt: Interrupt,
     /// Hears how far the run is.
@@ -76,12 +80,35 @@ impl LocalBackend {
     pub fn new(options: LocalOptions) -> LocalBackend {
         LocalBackend { options }
     }
+
+    /// Refuses faults of links where the network emulates them and cannot change them.
+    fn check_network(&self, scenario: &Scenario) -> Result<(), RunError> {
+        let network = self.options.places.network();
+        let changes_links = |fault: &Fault| {
+            matches!(
+                fault.kind,
+                FaultKind::Partition | FaultKind::LinkDelay { .. } | FaultKind::LinkLoss { .. }
+            )
+        };
+        if network.is_some_and(|network| !network.changes_links())
+            && scenario.faults.iter().any(changes_links)
+        {
+            return Err(RunError::NotSupported {
+                backend: BackendKind::Local.name(),
+                why: "its network does not change links while it is up: leave partition, \
+                      link-delay and link-loss out"
+                    .to_owned(),
+            });
+        }
+        Ok(())
+    }
 }
 
 impl Backend for LocalBackend {
     fn run(&mut self, scenario: &Scenario, seed: Seed) -> Result<RunRecord, RunError> {
         // Every kind of fault can happen here, but not to everything.
         FaultPlan::new(&scenario.faults, &scenario.topology, Time::ZERO)?;
+        self.check_network(scenario)?;
         modes::check(scenario)?;
         let environment =
             environment::describe(&self.options.longhaul_version, self.options.command.clone());

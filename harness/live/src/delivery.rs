@@ -1,16 +1,16 @@
 //! What the precise thread delivers, and to whom.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
 
-use longhaul_experiment::fault::FaultCommand;
 use longhaul_experiment::workload::PlannedOperation;
-use longhaul_experiment::{ClientId, LinkId, OperationId, Outcome, ReplicaId, Time};
+use longhaul_experiment::{ClientId, OperationId, Outcome, ReplicaId, Time};
 use longhaul_protocol::{Replica, Request};
 use longhaul_wan::delay_line::{DelayLine, Release, Sink};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use crate::faults::order::ReplicaFault;
 use crate::messages::{ProbeSample, ToAgent};
 use crate::storage::Persisted;
 
@@ -118,8 +118,6 @@ pub(crate) enum Delivery<R: Replica> {
     Replica(ReplicaId, ReplicaInput<R>),
     /// For the clients at a position of the topology's client regions.
     Clients(usize, ClientInput),
-    /// For whoever carries the faults out.
-    Faults(Cue),
     /// For a task that waits for an instant.
     Wake(oneshot::Sender<()>),
 }
@@ -127,25 +125,7 @@ pub(crate) enum Delivery<R: Replica> {
 /// What a replica's thread does before anything that waits in its mailbox.
 pub(crate) enum HostCommand {
     /// A fault's beginning or end does something to the replica.
-    Suffer(FaultCommand),
-    /// The run ends.
-    Stop,
-}
-
-/// What is to be done about faults.
-pub(crate) enum Cue {
-    /// The step at this position of the plan is due.
-    Step(usize),
-    /// A link has been cut for the time after which connections over it end, unless it healed
-    /// since.
-    Silence {
-        /// The link.
-        link: LinkId,
-        /// When it was cut.
-        cut_at: Time,
-    },
-    /// Whoever leads now.
-    Leader(ReplicaId),
+    Suffer(ReplicaFault),
     /// The run ends.
     Stop,
 }
@@ -202,12 +182,11 @@ impl<R: Replica> Clone for ReplicaMailbox<R> {
     }
 }
 
-/// Everyone's mailbox. Mailboxes are bounded by what clients may have in flight and by the
+/// The mailboxes of the regions that share this process, `None` in the others' places. They are bounded by what clients may have in flight and by the
 /// replication windows of the modes.
 pub(crate) struct Mailboxes<R: Replica> {
-    pub(crate) replicas: Vec<ReplicaMailbox<R>>,
-    pub(crate) clients: Vec<UnboundedSender<ClientInput>>,
-    pub(crate) faults: mpsc::Sender<Cue>,
+    pub(crate) replicas: Vec<Option<ReplicaMailbox<R>>>,
+    pub(crate) clients: Vec<Option<UnboundedSender<ClientInput>>>,
 }
 
 impl<R: Replica> Clone for Mailboxes<R> {
@@ -215,23 +194,23 @@ impl<R: Replica> Clone for Mailboxes<R> {
         Mailboxes {
             replicas: self.replicas.clone(),
             clients: self.clients.clone(),
-            faults: self.faults.clone(),
         }
     }
 }
 
 impl<R: Replica> Mailboxes<R> {
-    /// Delivers; what is for a thread that has ended is dropped.
+    /// Delivers; what is for a thread that has ended, or is elsewhere, is dropped.
     pub(crate) fn deliver(&self, delivery: Delivery<R>) {
         match delivery {
             Delivery::Replica(replica, input) => {
-                let _ = self.replicas[replica.index()].inputs.send(input);
+                if let Some(mailbox) = &self.replicas[replica.index()] {
+                    let _ = mailbox.inputs.send(input);
+                }
             }
             Delivery::Clients(position, input) => {
-                let _ = self.clients[position].send(input);
-            }
-            Delivery::Faults(cue) => {
-                let _ = self.faults.send(cue);
+                if let Some(mailbox) = &self.clients[position] {
+                    let _ = mailbox.send(input);
+                }
             }
             Delivery::Wake(task) => {
                 let _ = task.send(());

@@ -1,9 +1,12 @@
 //! Faults made to happen: a thread that takes the steps of the scenario's plan at their instants
-//! and has replicas, links and connections suffer them.
+//! and has replicas, links and connections suffer them, wherever their agents are.
 //!
-//! The precise thread says when. Replicas suffer on their own threads, before anything that waits
-//! in their mailboxes; links change here, for frames sent from that instant on; connections are
-//! ended by the threads of both ends.
+//! A precise thread of its own says when. What is to be done goes to every site (`on_site`).
+//! Replicas suffer on their own threads, before anything that waits in their mailboxes; links
+//! change for frames sent from that instant on; connections are ended by the threads of both ends.
+
+pub(crate) mod on_site;
+pub(crate) mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -14,26 +17,49 @@ use std::time::Duration;
 use longhaul_experiment::fault::{
     FaultAction, FaultCommand, FaultEdge, FaultPlan, silence_timeout,
 };
-use longhaul_experiment::{LinkId, RegionIndex, ReplicaId, Time, Topology};
-use longhaul_protocol::Replica;
-use longhaul_wan::delay_line::make_precise;
+use longhaul_experiment::{LinkId, ReplicaId, Time, Topology};
+use longhaul_wan::clock::Clock;
+use longhaul_wan::delay_line::{DelayLine, Options, Release, make_precise};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::delivery::{ClientInput, Cue, Delivery, HostCommand, ReplicaInput};
-use crate::messages::{FaultReport, FromAgent, ToAgent};
-use crate::receiving_end::Gate;
+use crate::launcher::Launcher;
+use crate::messages::{FaultReport, FromAgent};
+use crate::site::WAKE_UP;
+use order::{FaultOrder, LinkFault, Pair, replica_fault};
 
 /// The SCHED_FIFO priority of the faults' thread, that of clients: replicas that are busy must not
 /// make faults late.
 const FAULTS_PRIORITY: u8 = 10;
 
+/// Has a site carry orders out.
+pub(crate) type SiteHand = Box<dyn FnMut(&FaultOrder) + Send>;
+
 /// What the faults' thread is given.
-pub(crate) struct FaultsSetup<R: Replica> {
+pub(crate) struct FaultsSetup {
     pub(crate) plan: FaultPlan,
     pub(crate) topology: Arc<Topology>,
-    pub(crate) gate: Gate<R>,
-    pub(crate) cues: mpsc::Receiver<Cue>,
+    pub(crate) clock: Clock,
+    /// Whoever leads when the plan begins.
+    pub(crate) leader: ReplicaId,
+    /// All sites.
+    pub(crate) sites: Vec<SiteHand>,
+    /// Whose network delays frames, so that it must be told of what faults do to links; `None`:
+    /// nobody's.
+    pub(crate) network: Option<Arc<dyn Launcher>>,
     pub(crate) reports: UnboundedSender<FromAgent>,
+}
+
+/// What is to be done about faults.
+enum Cue {
+    /// The step at this position of the plan is due.
+    Step(usize),
+    /// A link has been cut for the time after which connections over it end, unless it healed
+    /// since.
+    Silence { link: LinkId, cut_at: Time },
+    /// Whoever leads now.
+    Leader(ReplicaId),
+    /// The run ends.
+    Stop,
 }
 
 /// The faults' thread. Dropping it ends it; what is broken then stays so.
@@ -48,22 +74,46 @@ impl Faults {
     /// # Errors
     ///
     /// The system starts no more threads.
-    pub(crate) fn start<R: Replica + Send + 'static>(setup: FaultsSetup<R>) -> io::Result<Faults> {
+    pub(crate) fn start(setup: FaultsSetup) -> io::Result<Faults> {
+        let (cues, received) = mpsc::channel();
+        let options = Options {
+            name: "faults-line".to_owned(),
+            compensation: WAKE_UP,
+            ..Options::new(setup.clock)
+        };
+        let due = cues.clone();
+        let sink = move |release: Release<Cue>| {
+            // The thread has ended when nobody takes it.
+            let _ = due.send(release.item);
+        };
+        let line = DelayLine::spawn(options, sink).map_err(io::Error::other)?;
         for (position, step) in setup.plan.steps().iter().enumerate() {
-            let cue = Delivery::Faults(Cue::Step(position));
-            setup.gate.line.push_unordered(step.at, cue.into());
+            line.push_unordered(step.at, Cue::Step(position));
         }
-        let cues = setup.gate.mailboxes.faults.clone();
+        let conductor = Conductor {
+            leader: setup.leader,
+            setup,
+            line,
+            links: BTreeMap::new(),
+            cut: BTreeMap::new(),
+            silenced: BTreeSet::new(),
+            reset: BTreeMap::new(),
+        };
         let thread = thread::Builder::new()
             .name("faults".to_owned())
             .spawn(move || {
                 let _ = make_precise(Some(FAULTS_PRIORITY));
-                Conductor::new(setup).run();
+                conductor.run(&received);
             })?;
         Ok(Faults {
             cues,
             thread: Some(thread),
         })
+    }
+
+    /// Tells who leads, for faults that hit the leader.
+    pub(crate) fn tell_leader(&self, leader: ReplicaId) {
+        let _ = self.cues.send(Cue::Leader(leader));
     }
 }
 
@@ -77,12 +127,12 @@ impl Drop for Faults {
     }
 }
 
-/// Two regions, the lower first.
-type Pair = (RegionIndex, RegionIndex);
-
-struct Conductor<R: Replica> {
-    setup: FaultsSetup<R>,
-    leader: Option<ReplicaId>,
+struct Conductor {
+    setup: FaultsSetup,
+    line: DelayLine<Cue>,
+    leader: ReplicaId,
+    /// What faults have made of links.
+    links: BTreeMap<LinkId, LinkFault>,
     /// The links that are cut, and since when.
     cut: BTreeMap<LinkId, Time>,
     /// Pairs whose connections ended because nothing was heard.
@@ -91,23 +141,13 @@ struct Conductor<R: Replica> {
     reset: BTreeMap<Pair, Time>,
 }
 
-impl<R: Replica + Send + 'static> Conductor<R> {
-    fn new(setup: FaultsSetup<R>) -> Conductor<R> {
-        Conductor {
-            setup,
-            leader: None,
-            cut: BTreeMap::new(),
-            silenced: BTreeSet::new(),
-            reset: BTreeMap::new(),
-        }
-    }
-
-    fn run(mut self) {
-        while let Ok(cue) = self.setup.cues.recv() {
+impl Conductor {
+    fn run(mut self, cues: &mpsc::Receiver<Cue>) {
+        while let Ok(cue) = cues.recv() {
             match cue {
                 Cue::Step(position) => self.take_step(position),
                 Cue::Silence { link, cut_at } => self.silence(link, cut_at),
-                Cue::Leader(leader) => self.leader = Some(leader),
+                Cue::Leader(leader) => self.leader = leader,
                 Cue::Stop => return,
             }
         }
@@ -115,61 +155,62 @@ impl<R: Replica + Send + 'static> Conductor<R> {
 
     fn take_step(&mut self, position: usize) {
         // Whatever it does happens from now on.
-        let at = self.setup.gate.clock.now();
-        let commands = self.setup.plan.take_step(position, self.leader);
+        let at = self.setup.clock.now();
+        let commands = self.setup.plan.take_step(position, Some(self.leader));
+        let mut is_reported = false;
         for command in &commands {
-            self.carry_out(*command);
+            if let Some(fault) = replica_fault(command) {
+                // A replica reports what was done to it itself.
+                is_reported = true;
+                self.order(&FaultOrder::Replica(fault));
+            } else {
+                self.carry_out(*command);
+            }
         }
-        // A replica reports what was done to it itself.
-        if commands
-            .iter()
-            .any(|command| command.action.replica().is_some())
-        {
+        let Some(step) = self
+            .setup
+            .plan
+            .steps()
+            .get(position)
+            .filter(|_| !is_reported)
+        else {
             return;
-        }
-        if let Some(step) = self.setup.plan.steps().get(position) {
-            let report = FaultReport {
-                number: step.number,
-                begins: step.edge == FaultEdge::Begin,
-                planned_at: step.at,
-                at,
-                replica: self.setup.plan.hit(step.number),
-            };
-            let _ = self.setup.reports.send(FromAgent::Fault(report));
-        }
+        };
+        let report = FaultReport {
+            number: step.number,
+            begins: step.edge == FaultEdge::Begin,
+            planned_at: step.at,
+            at,
+            replica: self.setup.plan.hit(step.number),
+        };
+        let _ = self.setup.reports.send(FromAgent::Fault(report));
     }
 
+    /// Carries out what is done to links and connections.
     fn carry_out(&mut self, command: FaultCommand) {
-        let now = self.setup.gate.clock.now();
-        let conditions = &self.setup.gate.conditions;
-        if let Some(replica) = command.action.replica() {
-            let mailbox = &self.setup.gate.mailboxes.replicas[replica.index()];
-            let _ = mailbox.commands.send(HostCommand::Suffer(command));
-            return;
-        }
+        let now = self.setup.clock.now();
         match command.action {
             FaultAction::CutLink(link) => {
-                conditions.change(link, now, |condition| condition.is_cut = true);
+                self.change_link(link, now, |fault| fault.is_cut = true);
                 self.cut.insert(link, now);
                 let timeout = silence_timeout(self.round_trip(link.ends()));
-                let cue = Delivery::Faults(Cue::Silence { link, cut_at: now });
-                let line = &self.setup.gate.line;
-                line.push_unordered(now + timeout, cue.into());
+                let cue = Cue::Silence { link, cut_at: now };
+                self.line.push_unordered(now + timeout, cue);
             }
             FaultAction::HealLink(link) => {
-                conditions.change(link, now, |condition| condition.is_cut = false);
+                self.change_link(link, now, |fault| fault.is_cut = false);
                 self.cut.remove(&link);
                 self.hear(link.ends(), now);
             }
             FaultAction::LinkDelay { link, added } => {
-                conditions.delay(link, now, added);
+                self.change_link(link, now, |fault| fault.added = added);
             }
             FaultAction::LinkLoss { link, loss } => {
-                conditions.change(link, now, |condition| condition.loss = loss);
+                self.change_link(link, now, |fault| fault.loss = loss);
             }
             FaultAction::EndConnections { a, b } => {
                 self.reset.insert((a, b), now);
-                self.end((a, b));
+                self.order(&FaultOrder::EndConnections((a, b)));
             }
             FaultAction::RestoreConnections { a, b } => {
                 let ended_at = self.reset.remove(&(a, b)).unwrap_or(now);
@@ -183,10 +224,23 @@ impl<R: Replica + Send + 'static> Conductor<R> {
         }
     }
 
+    fn change_link(&mut self, link: LinkId, from: Time, change: impl FnOnce(&mut LinkFault)) {
+        let fault = self.links.entry(link).or_default();
+        change(fault);
+        let fault = *fault;
+        self.order(&FaultOrder::Link { link, from, fault });
+        if let Some(network) = &self.setup.network
+            && let Err(why) = network.change_link(link, fault)
+        {
+            let why = format!("a fault cannot change the network: {why}");
+            let _ = self.setup.reports.send(FromAgent::Failed(why));
+        }
+    }
+
     /// Ends the connections over a link that has been cut for the time-out.
     fn silence(&mut self, link: LinkId, cut_at: Time) {
         if self.cut.get(&link) == Some(&cut_at) && self.silenced.insert(link.ends()) {
-            self.end(link.ends());
+            self.order(&FaultOrder::EndConnections(link.ends()));
         }
     }
 
@@ -203,35 +257,15 @@ impl<R: Replica + Send + 'static> Conductor<R> {
         }
     }
 
-    fn end(&self, (a, b): Pair) {
-        if self.setup.gate.conditions.end_connections((a, b)) {
-            self.order((a, b), &ToAgent::EndConnections { a, b });
-        }
+    fn restore(&mut self, pair: Pair, ready_at: Time) {
+        self.order(&FaultOrder::RestoreConnections { pair, ready_at });
     }
 
-    fn restore(&self, (a, b): Pair, ready_at: Time) {
-        self.setup.gate.conditions.restore_connections((a, b));
-        self.order((a, b), &ToAgent::RestoreConnections { a, b, ready_at });
-    }
-
-    /// Orders the replicas and clients of both regions.
-    fn order(&self, (a, b): Pair, order: &ToAgent) {
-        let (topology, mailboxes) = (&self.setup.topology, &self.setup.gate.mailboxes);
-        for id in topology.replica_ids() {
-            if [a, b].contains(&topology.region_of(id)) {
-                let input = ReplicaInput::Order(order.clone());
-                mailboxes.deliver(Delivery::Replica(id, input));
-            }
-        }
-        for (position, region) in topology.clients.iter().enumerate() {
-            if [a, b].contains(region) {
-                let input = ClientInput::Order(order.clone());
-                mailboxes.deliver(Delivery::Clients(position, input));
-            }
-        }
+    fn order(&mut self, order: &FaultOrder) {
+        self.setup.sites.iter_mut().for_each(|site| site(order));
     }
 
     fn round_trip(&self, (a, b): Pair) -> Duration {
-        self.setup.gate.links.round_trip(a, b)
+        self.setup.topology.profile.round_trip(a, b)
     }
 }

@@ -5,12 +5,14 @@
 //! over [`transport`]; what arrives passes the emulated link (`receiving_end`) and waits on the precise
 //! thread until its time has come (`delivery`). Replicas keep what they persist in [`storage`].
 //! A scenario's faults are made to happen by a thread of their own (`faults`), on links through
-//! their `conditions`.
+//! their `conditions`. Agents that share a process are a `site`: one site has all, or each is in a
+//! process of its own (`agent_process`) that a [`Launcher`] started.
 
 pub mod storage;
 pub mod transport;
 
 mod agent;
+mod agent_process;
 mod clients;
 mod conditions;
 mod coordinator;
@@ -18,15 +20,22 @@ mod delivery;
 mod environment;
 mod faults;
 mod interrupt;
+mod launcher;
 mod links;
+mod message_stream;
 mod messages;
 mod processors;
 mod receiving_end;
 mod replica_host;
+mod site;
 mod traffic;
 mod wire;
 
+pub use agent_process::{AgentError, run_agent};
 pub use coordinator::{LocalBackend, LocalOptions, Phase, Progress};
 pub use environment::describe as describe_environment;
+pub use faults::order::LinkFault;
 pub use interrupt::Interrupt;
+pub use launcher::{Launcher, Places};
 pub use processors::busy_share;
+pub use receiving_end::Emulation;

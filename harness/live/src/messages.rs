@@ -1,6 +1,7 @@
 //! What the coordinator and the region agents tell each other.
 //!
-//! In one process they share the run's clock, its links and their conditions beside.
+//! Agents share nothing else with it but the run's clock and what is in their setup, so that they
+//! can be in processes of their own.
 
 use std::net::SocketAddr;
 
@@ -8,6 +9,30 @@ use longhaul_experiment::histogram::Histogram;
 use longhaul_experiment::record::{LinkTraffic, RegionRecord};
 use longhaul_experiment::{LinkId, OperationRecord, RegionIndex, ReplicaId, Time};
 use serde::{Deserialize, Serialize};
+
+use crate::faults::order::FaultOrder;
+use crate::processors::ThreadTimes;
+
+/// From the coordinator to the regions that share a process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum ToSite {
+    /// All its replicas and clients are to do this.
+    Everyone(ToAgent),
+    /// Its clients are.
+    Clients(ToAgent),
+    /// Its replicas are.
+    Replicas(ToAgent),
+    /// Frames sent from this instant on are delayed.
+    Emulate(Time),
+    /// The measured window begins: its lateness and its use of the processors count from here on.
+    BeginWindow,
+    /// The measured window has ended: they are to be reported.
+    EndWindow,
+    /// A fault begins or ends.
+    Fault(FaultOrder),
+    /// End all replicas and clients.
+    Stop,
+}
 
 /// From the coordinator to an agent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,6 +122,8 @@ pub(crate) enum FromAgent {
     Finished(Box<ClientsReport>),
     /// The replica has ended.
     Stopped(ReplicaReport),
+    /// What the measured window took where the agent is.
+    Load(Box<SiteLoad>),
     /// Something failed; the run cannot go on.
     Failed(String),
 }
@@ -129,6 +156,17 @@ pub(crate) struct ClientsReport {
     pub(crate) traffic: Vec<LinkTraffic>,
     /// What probes saw.
     pub(crate) probes: Vec<ProbeSample>,
+}
+
+/// What the regions that share a process took in the measured window.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SiteLoad {
+    /// How late the precise thread released frames.
+    pub(crate) release: Histogram,
+    /// What their threads used of the processors; `None` where the system does not tell.
+    pub(crate) used: Option<ThreadTimes>,
+    /// How the precise thread is scheduled.
+    pub(crate) scheduling: String,
 }
 
 /// What a replica leaves.

@@ -15,6 +15,7 @@ use longhaul_wan::clock::Clock;
 use longhaul_wan::delay_line::QueueId;
 use longhaul_wan::link::{LinkCore, Verdict};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::conditions::{Followed, LinkCondition, LinkConditions};
@@ -22,6 +23,16 @@ use crate::delivery::{Delayed, Delivery, Mailboxes, PreciseLine};
 use crate::links::Links;
 use crate::messages::ProbeSample;
 use crate::transport::{Inbound, Outbound, Received};
+
+/// Who delays frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Emulation {
+    /// This program, by the profile's links: the network beneath is a loopback.
+    UserSpace,
+    /// The network itself: what comes from another region passes as it arrives. Nothing delays
+    /// what stays within a region, so this program does.
+    Network,
+}
 
 /// The instant from which frames are delayed; before it, they pass at once.
 #[derive(Clone, Debug)]
@@ -48,6 +59,7 @@ pub(crate) struct Gate<R: Replica> {
     pub(crate) clock: Clock,
     pub(crate) line: PreciseLine<R>,
     pub(crate) mailboxes: Mailboxes<R>,
+    pub(crate) emulation: Emulation,
     pub(crate) emulated_from: EmulatedFrom,
     pub(crate) links: Links,
     pub(crate) conditions: LinkConditions,
@@ -59,10 +71,23 @@ impl<R: Replica> Clone for Gate<R> {
             clock: self.clock,
             line: self.line.clone(),
             mailboxes: self.mailboxes.clone(),
+            emulation: self.emulation,
             emulated_from: self.emulated_from.clone(),
             links: self.links.clone(),
             conditions: self.conditions.clone(),
         }
+    }
+}
+
+impl<R: Replica> Gate<R> {
+    /// Says whether this program, and not the network, delays what takes a link.
+    fn emulates(&self, link: LinkId) -> bool {
+        self.emulation == Emulation::UserSpace || link.from == link.to
+    }
+
+    /// Says whether this program delays what is sent on a link then.
+    pub(crate) fn delays(&self, link: LinkId, sent_at: Time) -> bool {
+        self.emulates(link) && self.emulated_from.covers(sent_at)
     }
 }
 
@@ -146,7 +171,16 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
         let Verdict::Deliver(due) = self.verdict(sent_at, bytes) else {
             return;
         };
-        let asked_ns = due.since(sent_at).as_nanos() as u64;
+        let asked = if self.gate.emulates(self.link) {
+            Verdict::Deliver(due)
+        } else {
+            // What the network was asked for is known as a distribution only.
+            self.core.send(sent_at, bytes)
+        };
+        let Verdict::Deliver(asked) = asked else {
+            return;
+        };
+        let asked_ns = asked.since(sent_at).as_nanos() as u64;
         let sample = ProbeSample {
             link: self.link,
             asked_ns,
@@ -174,7 +208,7 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
 
     fn verdict(&mut self, sent_at: Time, bytes: usize) -> Verdict {
         self.meet_conditions(sent_at);
-        if !self.gate.emulated_from.covers(sent_at) {
+        if !self.gate.delays(self.link, sent_at) {
             return Verdict::Deliver(sent_at);
         }
         self.send(sent_at, bytes)
@@ -204,18 +238,19 @@ impl<R: Replica + 'static> ReceivingEnd<R> {
 
     fn meet(&mut self, next: LinkCondition) {
         let before = std::mem::replace(&mut self.condition, next);
-        let burden = |of: LinkCondition| (of.added, of.added_back, of.loss);
+        let (fault, fault_before) = (next.fault, before.fault);
+        let burden = |of: LinkCondition| (of.fault.added, of.added_back, of.fault.loss);
         if burden(next) != burden(before) {
             let links = &self.gate.links;
-            let faulted = faulted_link(links.link(self.link), next.added, next.loss);
+            let faulted = faulted_link(links.link(self.link), fault.added, fault.loss);
             let round_trip = links.round_trip(self.link.from, self.link.to);
             self.core
-                .set_link(&faulted, round_trip + next.added + next.added_back);
+                .set_link(&faulted, round_trip + fault.added + next.added_back);
         }
-        if next.is_cut && !before.is_cut {
+        if fault.is_cut && !fault_before.is_cut {
             self.core.partition(next.from, Time::MAX);
         }
-        if before.is_cut && !next.is_cut {
+        if fault_before.is_cut && !fault.is_cut {
             self.core.heal();
             for (bytes, delivery) in std::mem::take(&mut self.at_entrance) {
                 if let Verdict::Deliver(due) = self.send(next.from, bytes) {

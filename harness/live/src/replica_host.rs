@@ -8,7 +8,7 @@ mod slowness;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,6 +40,8 @@ pub(crate) struct ReplicaSetup<M: Mode> {
     pub(crate) mode: M,
     pub(crate) member: Member,
     pub(crate) gate: Gate<M::Replica>,
+    /// Where it listens, on a free port.
+    pub(crate) address: IpAddr,
     /// Where the write-ahead log is kept; `None`: memory.
     pub(crate) log_directory: Option<PathBuf>,
     pub(crate) mail: ReplicaMail<M::Replica>,
@@ -61,7 +63,7 @@ pub(crate) async fn run<M: Mode>(setup: ReplicaSetup<M>) {
 }
 
 async fn serve<M: Mode>(setup: ReplicaSetup<M>) -> Result<(), String> {
-    let listener = listen().await.map_err(|why| why.to_string())?;
+    let listener = listen(setup.address).await.map_err(|why| why.to_string())?;
     let address = listener.local_addr().map_err(|why| why.to_string())?;
     let (host, mail) = Host::new(setup)?;
     let listening = FromAgent::Listening {
@@ -82,8 +84,8 @@ async fn serve<M: Mode>(setup: ReplicaSetup<M>) -> Result<(), String> {
         tokio::select! {
             biased;
             command = commands.recv() => match command {
-                Some(HostCommand::Suffer(command)) => {
-                    host.borrow_mut().suffer(command)?;
+                Some(HostCommand::Suffer(fault)) => {
+                    host.borrow_mut().suffer(fault)?;
                     continue;
                 }
                 Some(HostCommand::Stop) | None => {
@@ -158,6 +160,7 @@ impl<R: Replica + 'static> Host<R> {
             log_directory,
             mail,
             reports,
+            address: _,
         } = setup;
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)

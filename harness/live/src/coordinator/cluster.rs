@@ -1,217 +1,199 @@
-//! Starting the agents of one mode's run, and what this backend cannot run.
+//! The running agents of one mode, wherever they are.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
 
 use longhaul_experiment::fault::FaultPlan;
 use longhaul_experiment::scenario::Durability;
-use longhaul_experiment::{Contact, OperationKind, ReplicaId, RunError, Topology};
-use longhaul_protocol::{Member, Mode, Replica, Retention};
+use longhaul_experiment::{RegionIndex, ReplicaId, RunError};
+use longhaul_protocol::{Mode, Replica};
 use longhaul_wan::clock::Clock;
-use longhaul_wan::delay_line::{DelayLine, Options};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::mode_run::{ModeRun, Paths};
-use crate::agent::Agent;
-use crate::clients::ClientsSetup;
-use crate::conditions::LinkConditions;
-use crate::delivery::{Cue, Delivery, Mailboxes, PreciseLine, ReplicaMailbox};
-use crate::faults::{Faults, FaultsSetup};
-use crate::messages::{FromAgent, ToAgent};
-use crate::receiving_end::{EmulatedFrom, Gate};
-use crate::replica_host::ReplicaSetup;
+use super::processes::AgentProcess;
+use crate::agent_process::ProcessSetup;
+use crate::faults::{Faults, FaultsSetup, SiteHand};
+use crate::launcher::Places;
+use crate::messages::{FromAgent, ToSite};
+use crate::receiving_end::Emulation;
+use crate::site::{Site, SiteSetup, contacts};
 
-/// What is subtracted from every due time for the wake-up of the thread that a delivery is for.
-/// Waking a sleeping thread takes some 40 us at the median; half of that is always gone, so that
-/// nothing arrives before its time.
-const WAKE_UP: Duration = Duration::from_micros(20);
+/// Regions that share a process, whichever it is. Dropping it ends them.
+pub(super) trait Place {
+    /// Orders them.
+    fn order(&mut self, order: &ToSite);
+
+    /// Returns what has them suffer faults, from any thread.
+    fn fault_hand(&self) -> SiteHand;
+}
+
+impl<R: Replica + Send + 'static> Place for Site<R> {
+    fn order(&mut self, order: &ToSite) {
+        self.obey(order.clone());
+    }
+
+    fn fault_hand(&self) -> SiteHand {
+        Site::fault_hand(self)
+    }
+}
 
 /// The running parts of one mode. Dropping it ends them and removes what they wrote.
-pub(super) struct Cluster<R: Replica> {
+pub(super) struct Cluster {
     pub(super) clock: Clock,
-    pub(super) line: PreciseLine<R>,
-    pub(super) emulated_from: EmulatedFrom,
     pub(super) reports: UnboundedReceiver<FromAgent>,
-    gate: Gate<R>,
-    reports_to: UnboundedSender<FromAgent>,
-    /// Until the faults' thread takes them.
-    cues: Option<mpsc::Receiver<Cue>>,
+    /// Ended before what they break.
     faults: Option<Faults>,
-    agents: Vec<Agent<R>>,
+    places: Vec<Box<dyn Place>>,
+    reports_to: UnboundedSender<FromAgent>,
     _data: Option<DataDirectory>,
 }
 
-impl<R: Replica + Send + 'static> Cluster<R> {
-    /// Starts a precise thread and an agent per region.
-    pub(super) fn start<M: Mode<Replica = R>>(
+impl Cluster {
+    /// Starts the agents of all regions.
+    pub(super) fn start<M: Mode>(
         run: &ModeRun<'_>,
         mode: &M,
         paths: &Paths,
-    ) -> Result<Cluster<R>, RunError> {
+    ) -> Result<Cluster, RunError> {
+        let mode_name = run.spec.to_string();
         let failed = |why: &dyn std::fmt::Display| RunError::Failed {
-            mode: run.spec.to_string(),
+            mode: mode_name.clone(),
             why: why.to_string(),
         };
         let data = match run.scenario.durability {
             Durability::Memory => None,
             Durability::Wal => Some(DataDirectory::create(run).map_err(|why| failed(&why))?),
         };
-        let topology = run.topology;
-        let (replica_mailboxes, replica_mail): (Vec<_>, Vec<_>) = topology
-            .replica_ids()
-            .map(|_| ReplicaMailbox::new())
-            .unzip();
-        let (client_mailboxes, client_inputs): (Vec<_>, Vec<_>) =
-            topology.clients.iter().map(|_| unbounded_channel()).unzip();
-        let (cues_to, cues) = mpsc::channel();
-        let mailboxes = Mailboxes {
-            replicas: replica_mailboxes,
-            clients: client_mailboxes,
-            faults: cues_to,
-        };
-        let clock = Clock::start();
-        let options = Options {
-            compensation: WAKE_UP,
-            ..Options::new(clock)
-        };
-        let line = DelayLine::spawn(options, mailboxes.clone()).map_err(|why| failed(&why))?;
-        let gate = Gate {
-            clock,
-            line: line.clone(),
-            mailboxes: mailboxes.clone(),
-            emulated_from: EmulatedFrom::default(),
-            links: run.links.clone(),
-            conditions: LinkConditions::new(topology),
-        };
         let (reports, reported) = unbounded_channel();
-        let mut replicas: Vec<Option<_>> = topology
-            .replica_ids()
-            .zip(replica_mail)
-            .map(|(id, mail)| {
-                let setup = ReplicaSetup {
-                    mode: mode.clone(),
-                    member: Member {
-                        id,
-                        incarnation: 0,
-                        topology: Arc::clone(topology),
-                        seed: run.seed,
-                        retention: Retention::FULL,
-                    },
-                    gate: gate.clone(),
-                    log_directory: data.as_ref().map(|data| data.0.join(id.to_string())),
-                    mail,
-                    reports: reports.clone(),
-                };
-                Some((mailboxes.replicas[id.index()].clone(), setup))
-            })
-            .collect();
-        let mut clients: Vec<Option<_>> = client_inputs
-            .into_iter()
-            .enumerate()
-            .map(|(position, inputs)| {
-                let setup = ClientsSetup {
-                    scenario: Arc::clone(run.scenario),
-                    seed: run.seed,
-                    position,
-                    contacts: contacts(paths),
-                    gate: gate.clone(),
-                    inputs,
-                    reports: reports.clone(),
-                };
-                Some((mailboxes.clients[position].clone(), setup))
-            })
-            .collect();
-        let emulated_from = gate.emulated_from.clone();
-        let mut agents = Vec::new();
-        for region in topology.profile.region_indexes() {
-            let replica = topology.replicas.iter().position(|&at| at == region);
-            let client = topology.clients.iter().position(|&at| at == region);
-            agents.push(
-                Agent::start(
-                    topology.region_name(region),
-                    replica.and_then(|position| replicas[position].take()),
-                    client.and_then(|position| clients[position].take()),
-                )
-                .map_err(|why| failed(&why))?,
-            );
-        }
+        let start = Start {
+            clock: Clock::start(),
+            regions: regions_in_use(run),
+            log_directory: data.as_ref().map(|data| data.0.clone()),
+            reports: reports.clone(),
+        };
+        let clock = start.clock;
+        let places = start_places(run, (mode, paths), start).map_err(|why| failed(&why))?;
         Ok(Cluster {
             clock,
-            line,
-            emulated_from,
             reports: reported,
-            gate,
-            reports_to: reports,
-            cues: Some(cues),
             faults: None,
-            agents,
+            places,
+            reports_to: reports,
             _data: data,
         })
     }
 
-    /// Has the faults of a plan happen.
+    /// Returns in how many places the agents are.
+    pub(super) fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Orders all agents.
+    pub(super) fn order(&mut self, order: ToSite) {
+        self.places.iter_mut().for_each(|place| place.order(&order));
+    }
+
+    /// Has the faults of a plan happen; `leader` leads.
     ///
     /// # Errors
     ///
     /// The system starts no more threads.
     pub(super) fn start_faults(
         &mut self,
+        run: &ModeRun<'_>,
         plan: FaultPlan,
-        topology: &Arc<Topology>,
+        leader: ReplicaId,
     ) -> io::Result<()> {
-        if let Some(cues) = self.cues.take_if(|_| !plan.is_empty()) {
-            let setup = FaultsSetup {
-                plan,
-                topology: Arc::clone(topology),
-                gate: self.gate.clone(),
-                cues,
-                reports: self.reports_to.clone(),
-            };
-            self.faults = Some(Faults::start(setup)?);
+        if plan.is_empty() {
+            return Ok(());
         }
+        self.faults = Some(Faults::start(FaultsSetup {
+            plan,
+            topology: Arc::clone(run.topology),
+            clock: self.clock,
+            leader,
+            sites: self.places.iter().map(|place| place.fault_hand()).collect(),
+            network: run.options.places.network().cloned(),
+            reports: self.reports_to.clone(),
+        })?);
         Ok(())
     }
 
-    /// Tells the faults' thread who leads, for faults that hit the leader.
+    /// Tells who leads, for faults that hit the leader.
     pub(super) fn tell_leader(&self, leader: ReplicaId) {
-        let cue = Delivery::Faults(Cue::Leader(leader));
-        self.gate.mailboxes.deliver(cue);
-    }
-
-    /// Ends all agents.
-    pub(super) fn stop(&self) {
-        self.agents.iter().for_each(Agent::stop);
-    }
-
-    /// Orders all agents.
-    pub(super) fn order(&self, order: ToAgent) {
-        self.agents
-            .iter()
-            .for_each(|agent| agent.order(order.clone()));
-    }
-
-    /// Orders all clients.
-    pub(super) fn order_clients(&self, order: ToAgent) {
-        self.agents
-            .iter()
-            .for_each(|agent| agent.order_clients(order.clone()));
-    }
-
-    /// Orders all replicas.
-    pub(super) fn order_replicas(&self, order: ToAgent) {
-        self.agents
-            .iter()
-            .for_each(|agent| agent.order_replica(order.clone()));
+        if let Some(faults) = &self.faults {
+            faults.tell_leader(leader);
+        }
     }
 }
 
-fn contacts(paths: &Paths) -> Vec<(OperationKind, Contact)> {
-    paths
-        .iter()
-        .map(|(&kind, path)| (kind, path.contact))
-        .collect()
+/// What the agents of a run are started with, besides what the run says.
+struct Start {
+    clock: Clock,
+    regions: Vec<RegionIndex>,
+    log_directory: Option<PathBuf>,
+    reports: UnboundedSender<FromAgent>,
+}
+
+/// Returns the regions that have a replica or clients.
+fn regions_in_use(run: &ModeRun<'_>) -> Vec<RegionIndex> {
+    let topology = run.topology;
+    let is_used = |region: &RegionIndex| {
+        topology.replicas.contains(region) || topology.clients.contains(region)
+    };
+    topology.profile.region_indexes().filter(is_used).collect()
+}
+
+fn start_places<M: Mode>(
+    run: &ModeRun<'_>,
+    (mode, paths): (&M, &Paths),
+    start: Start,
+) -> Result<Vec<Box<dyn Place>>, String> {
+    match &run.options.places {
+        Places::Threads => {
+            let site = Site::start(&SiteSetup {
+                mode: mode.clone(),
+                contacts: contacts(paths),
+                links: run.links.clone(),
+                topology: Arc::clone(run.topology),
+                scenario: Arc::clone(run.scenario),
+                seed: run.seed,
+                regions: start.regions,
+                clock: start.clock,
+                emulation: Emulation::UserSpace,
+                address: Ipv4Addr::LOCALHOST.into(),
+                log_directory: start.log_directory,
+                reports: start.reports,
+            });
+            Ok(vec![Box::new(site.map_err(|why| why.to_string())?)])
+        }
+        Places::Processes(launcher) => {
+            let scenario = serde_json::to_string(&**run.scenario).map_err(|why| why.to_string())?;
+            let mut places: Vec<Box<dyn Place>> = Vec::new();
+            for &region in &start.regions {
+                let setup = ProcessSetup {
+                    scenario: scenario.clone(),
+                    mode: run.spec.clone(),
+                    seed: run.seed,
+                    region,
+                    clock: start.clock,
+                    emulation: launcher.emulation(),
+                    address: launcher.address(region),
+                    log_directory: start.log_directory.clone(),
+                };
+                let name = run.topology.region_name(region);
+                let agent = AgentProcess::start(&**launcher, &setup, name, start.reports.clone());
+                let agent = agent.map_err(|why| {
+                    format!("cannot start the process of the agent of {name}: {why}")
+                })?;
+                places.push(Box::new(agent));
+            }
+            Ok(places)
+        }
+    }
 }
 
 /// Where one mode's replicas keep their logs; removed with everything in it when dropped.

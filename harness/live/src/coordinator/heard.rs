@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use longhaul_experiment::histogram::Histogram;
 use longhaul_experiment::record::{FaultRecord, Leadership, LinkTraffic};
 use longhaul_experiment::{RegionIndex, ReplicaId, Topology};
 
-use crate::messages::{ClientsReport, FaultReport, FromAgent, ProbeSample};
+use crate::messages::{ClientsReport, FaultReport, FromAgent, ProbeSample, SiteLoad};
+use crate::processors::ThreadTimes;
 
 /// What the agents have told so far.
 #[derive(Default)]
@@ -25,6 +27,8 @@ pub(super) struct Heard {
     pub(super) stopped: BTreeSet<ReplicaId>,
     pub(super) traffic: Vec<LinkTraffic>,
     pub(super) probes: Vec<ProbeSample>,
+    /// What the measured window took in each place.
+    pub(super) loads: Vec<SiteLoad>,
     pub(super) failure: Option<String>,
 }
 
@@ -77,6 +81,7 @@ impl Heard {
                 self.traffic.extend(report.traffic);
                 self.probes.extend(report.probes);
             }
+            FromAgent::Load(load) => self.loads.push(*load),
             FromAgent::Failed(why) => {
                 self.failure.get_or_insert(why);
             }
@@ -99,6 +104,27 @@ impl Heard {
         ids.filter(|id| !self.stopped.contains(id))
             .map(|id| topology.region_name(topology.region_of(id)))
             .collect()
+    }
+
+    /// Returns how late frames were released in the measured window.
+    pub(super) fn lateness(&self) -> Histogram {
+        let mut all = Histogram::new();
+        self.loads.iter().for_each(|load| all.merge(&load.release));
+        all
+    }
+
+    /// Returns what all threads used of the processors in the measured window, where the system
+    /// tells.
+    pub(super) fn used(&self) -> Option<ThreadTimes> {
+        let mut used = self.loads.iter().map(|load| load.used);
+        used.try_fold(ThreadTimes::default(), |all, used| Some(all.and(&used?)))
+    }
+
+    /// Returns how the precise threads are scheduled: in one way, unless places differ.
+    pub(super) fn scheduling(&self) -> String {
+        let ways: BTreeSet<&str> = self.loads.iter().map(|load| &*load.scheduling).collect();
+        let ways: Vec<&str> = ways.into_iter().collect();
+        ways.join(", elsewhere ")
     }
 
     /// Returns when each fault really began and ended, in the order of the scenario.

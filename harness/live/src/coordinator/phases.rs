@@ -7,16 +7,16 @@ use longhaul_experiment::histogram::Histogram;
 use longhaul_experiment::record::{Lateness, LoadCalibration, ModeRecord, RegionRecord};
 use longhaul_experiment::time::nanos;
 use longhaul_experiment::{Contact, OperationRecord, RunError, Time};
+use longhaul_protocol::Mode;
 use longhaul_protocol::modes::paths;
-use longhaul_protocol::{Mode, Replica};
-use longhaul_wan::delay_line::ReleaseKind;
 
 use super::cluster::Cluster;
 use super::heard::Heard;
 use super::mode_run::{ModeRun, Paths};
 use super::{ModeOutcome, Phase, Progress, READY_WITHIN, calibration};
-use crate::messages::{LoadPlan, ProbePlan, ToAgent};
-use crate::processors::ProcessorTimes;
+use crate::messages::{LoadPlan, ProbePlan, ToAgent, ToSite};
+use crate::processors::MachineTimes;
+use crate::site::WAKE_UP;
 use crate::traffic;
 
 /// Probes sent on each directed link, and the time between two.
@@ -68,7 +68,7 @@ impl ModeRun<'_> {
         if self.bootstrap(&mut cluster, &mut heard, &paths).await? == Passed::Interrupted {
             return Ok(interrupted);
         }
-        cluster.emulated_from.set(cluster.clock.now());
+        cluster.order(ToSite::Emulate(cluster.clock.now()));
         if self.calibrate(&mut cluster, &mut heard).await? == Passed::Interrupted {
             return Ok(interrupted);
         }
@@ -80,9 +80,9 @@ impl ModeRun<'_> {
     }
 
     /// Connects everyone and waits for the wanted leader, without delay.
-    async fn bootstrap<R: Replica + Send + 'static>(
+    async fn bootstrap(
         &mut self,
-        cluster: &mut Cluster<R>,
+        cluster: &mut Cluster,
         heard: &mut Heard,
         paths: &Paths,
     ) -> Result<Passed, RunError> {
@@ -94,9 +94,8 @@ impl ModeRun<'_> {
         if ready.await? == Passed::Interrupted {
             return Ok(Passed::Interrupted);
         }
-        cluster.order(ToAgent::Connect(
-            heard.addresses.iter().flatten().copied().collect(),
-        ));
+        let addresses = heard.addresses.iter().flatten().copied().collect();
+        cluster.order(ToSite::Everyone(ToAgent::Connect(addresses)));
         let connected = |heard: &Heard| {
             heard.replicas_connected == replicas && heard.clients_connected == clients
         };
@@ -105,7 +104,7 @@ impl ModeRun<'_> {
         if ready.await? == Passed::Interrupted {
             return Ok(Passed::Interrupted);
         }
-        cluster.order_replicas(ToAgent::Start);
+        cluster.order(ToSite::Replicas(ToAgent::Start));
         let wanted = Some(self.topology.leader);
         let needs_leader = paths
             .iter()
@@ -116,9 +115,9 @@ impl ModeRun<'_> {
     }
 
     /// Waits until the agents have told enough; `why` says what is missing until then.
-    async fn ready<R: Replica + Send + 'static>(
+    async fn ready(
         &mut self,
-        cluster: &mut Cluster<R>,
+        cluster: &mut Cluster,
         heard: &mut Heard,
         (deadline, why): (Time, &str),
         done: impl Fn(&Heard) -> bool,
@@ -137,9 +136,9 @@ impl ModeRun<'_> {
     }
 
     /// Probes the links before load, unless another mode's run did.
-    async fn calibrate<R: Replica + Send + 'static>(
+    async fn calibrate(
         &mut self,
-        cluster: &mut Cluster<R>,
+        cluster: &mut Cluster,
         heard: &mut Heard,
     ) -> Result<Passed, RunError> {
         if !self.probe_links {
@@ -151,7 +150,7 @@ impl ModeRun<'_> {
             count: PROBES,
             gap_ns: nanos(PROBE_GAP),
         };
-        cluster.order(ToAgent::Probe(plan));
+        cluster.order(ToSite::Everyone(ToAgent::Probe(plan)));
         // Jitter may hold the last ones up; what has not come by then is not counted.
         let longest = 2 * self.topology.largest_round_trip() + Duration::from_millis(50);
         let until = start + PROBE_GAP * PROBES + longest;
@@ -159,9 +158,9 @@ impl ModeRun<'_> {
     }
 
     /// Puts the load on, measures the window, and drains.
-    async fn put_load_on<R: Replica + Send + 'static>(
+    async fn put_load_on(
         &mut self,
-        cluster: &mut Cluster<R>,
+        cluster: &mut Cluster,
         heard: &mut Heard,
     ) -> Result<Measured, RunError> {
         let durations = self.scenario.durations;
@@ -177,30 +176,26 @@ impl ModeRun<'_> {
             drained_by,
         };
         self.start_faults(cluster, heard, window_start)?;
-        cluster.order(ToAgent::Load(plan));
+        cluster.order(ToSite::Everyone(ToAgent::Load(plan)));
 
         let mut measured = Measured {
             window_start,
             window: durations.measured,
-            scheduling: cluster.line.scheduling().to_owned(),
-            compensation: cluster.line.options().compensation,
             ..Measured::default()
         };
         let mut passed = self
             .pass(cluster, heard, (Phase::Warmup, window_start))
             .await?;
-        cluster.line.reset_lateness();
-        let before = ProcessorTimes::read();
+        cluster.order(ToSite::BeginWindow);
+        let before = MachineTimes::read();
         let began = cluster.clock.now();
         if passed == Passed::Whole {
             passed = self.pass(cluster, heard, (Phase::Measuring, end)).await?;
         }
         let seconds = cluster.clock.now().since(began).as_secs_f64();
-        let after = ProcessorTimes::read();
-        measured.load.cpu = before
-            .zip(after)
-            .map(|(before, after)| before.used_until(&after, seconds));
-        measured.load.release = Lateness::from(&cluster.line.lateness(ReleaseKind::Frame));
+        cluster.order(ToSite::EndWindow);
+        let machine = before.zip(MachineTimes::read());
+        let machine = machine.map(|(before, after)| before.used_until(&after));
         if passed == Passed::Interrupted {
             measured.interrupted = true;
             measured.window = cluster
@@ -208,32 +203,43 @@ impl ModeRun<'_> {
                 .now()
                 .since(window_start)
                 .min(durations.measured);
-            cluster.order_clients(ToAgent::Cut);
+            cluster.order(ToSite::Clients(ToAgent::Cut));
         }
         self.drain(cluster, heard, drained_by + REPORT_WITHIN)
             .await?;
+        measured.load.cpu = heard
+            .used()
+            .zip(machine)
+            .map(|(used, machine)| used.as_use(seconds, machine));
+        measured.load.release = Lateness::from(&heard.lateness());
         Ok(measured)
     }
 
-    /// Waits for what the clients of all regions saw: without one region's part, the figures
-    /// would not be those of the scenario.
-    async fn drain<R: Replica + Send + 'static>(
+    /// Waits for what the clients of all regions saw, and for what that took: without one region's
+    /// part, the figures would not be those of the scenario.
+    async fn drain(
         &mut self,
-        cluster: &mut Cluster<R>,
+        cluster: &mut Cluster,
         heard: &mut Heard,
         deadline: Time,
     ) -> Result<(), RunError> {
-        let clients = self.topology.clients.len();
-        let drained = |heard: &Heard| heard.clients.len() == clients;
+        let (clients, places) = (self.topology.clients.len(), cluster.places());
+        let drained = |heard: &Heard| heard.clients.len() == clients && heard.loads.len() == places;
         let wait = self.wait(cluster, heard, (Phase::Drain, deadline), drained);
         match wait.await? {
             Waited::Done | Waited::Interrupted => Ok(()),
-            Waited::TimedOut => Err(self.failed(format!(
-                "the clients in {} did not report within {} s of the drain's end: is the machine \
-                 overloaded?",
-                heard.silent_clients(self.topology).join(", "),
-                REPORT_WITHIN.as_secs()
-            ))),
+            Waited::TimedOut => {
+                let silent = heard.silent_clients(self.topology);
+                let who = match silent.as_slice() {
+                    [] => "an agent".to_owned(),
+                    regions => format!("the clients in {}", regions.join(", ")),
+                };
+                Err(self.failed(format!(
+                    "{who} did not report within {} s of the drain's end: is the machine \
+                     overloaded?",
+                    REPORT_WITHIN.as_secs()
+                )))
+            }
         }
     }
 
@@ -244,26 +250,26 @@ impl ModeRun<'_> {
         }
     }
 
-    fn start_faults<R: Replica + Send + 'static>(
+    fn start_faults(
         &self,
-        cluster: &mut Cluster<R>,
+        cluster: &mut Cluster,
         heard: &Heard,
         window_start: Time,
     ) -> Result<(), RunError> {
         let plan = FaultPlan::new(&self.scenario.faults, self.topology, window_start)?;
-        cluster.tell_leader(heard.leader().unwrap_or(self.topology.leader));
+        let leader = heard.leader().unwrap_or(self.topology.leader);
         cluster
-            .start_faults(plan, self.topology)
+            .start_faults(self, plan, leader)
             .map_err(|why| self.failed(format!("cannot start the faults' thread: {why}")))
     }
 
     /// Ends the replicas and waits for what they leave; returns what is to be said about it.
-    async fn stop<R: Replica + Send + 'static>(
+    async fn stop(
         &mut self,
-        cluster: &mut Cluster<R>,
+        cluster: &mut Cluster,
         heard: &mut Heard,
     ) -> Result<Option<String>, RunError> {
-        cluster.stop();
+        cluster.order(ToSite::Stop);
         let replicas = self.topology.replicas.len();
         let deadline = cluster.clock.now() + END_WITHIN;
         let stopped = |heard: &Heard| heard.stopped.len() == replicas;
@@ -280,9 +286,9 @@ impl ModeRun<'_> {
     }
 
     /// Takes messages until an instant, or an interrupt.
-    async fn pass<R: Replica + Send + 'static>(
+    async fn pass(
         &mut self,
-        cluster: &mut Cluster<R>,
+        cluster: &mut Cluster,
         heard: &mut Heard,
         until: (Phase, Time),
     ) -> Result<Passed, RunError> {
@@ -294,9 +300,9 @@ impl ModeRun<'_> {
 
     /// Takes messages until `done`, an instant, or an interrupt, which is not heard any more while
     /// the run ends.
-    async fn wait<R: Replica + Send + 'static>(
+    async fn wait(
         &mut self,
-        cluster: &mut Cluster<R>,
+        cluster: &mut Cluster,
         heard: &mut Heard,
         (phase, until): (Phase, Time),
         done: impl Fn(&Heard) -> bool,
@@ -353,6 +359,7 @@ impl ModeRun<'_> {
         let mut traffic = std::mem::take(&mut heard.traffic);
         let mut probes = std::mem::take(&mut heard.probes);
         let faults = heard.fault_records();
+        let scheduling = heard.scheduling();
         for report in heard.clients {
             pacing.merge(&report.pacing);
             history.extend(report.history);
@@ -369,10 +376,9 @@ impl ModeRun<'_> {
         regions.sort_by_key(|region| order(region.region));
         history.sort_by_key(|record| (record.intended_at, record.id));
         measured.load.pacing = Lateness::from(&pacing);
-        let calibration = self.probe_links.then(|| {
-            let scheduling = &measured.scheduling;
-            calibration::summarise(scheduling, measured.compensation, self.topology, &probes)
-        });
+        let calibration = self
+            .probe_links
+            .then(|| calibration::summarise(&scheduling, WAKE_UP, self.topology, &probes));
         let record = (!measured.window.is_zero()).then(|| ModeRecord {
             mode: self.spec.clone(),
             paths,
@@ -400,8 +406,6 @@ struct Measured {
     window_start: Time,
     window: Duration,
     load: LoadCalibration,
-    scheduling: String,
-    compensation: Duration,
     interrupted: bool,
     warnings: Vec<String>,
 }

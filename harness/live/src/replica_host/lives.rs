@@ -1,40 +1,34 @@
 //! Lives of a replica's process, and what faults do to it and its machine.
 
-use longhaul_experiment::fault::{FaultAction, FaultCommand, FaultEdge};
+use longhaul_experiment::fault::ClockShift;
 use longhaul_protocol::{Outbox, Recovered, Replica};
 
 use super::Host;
 use crate::delivery::{Delivery, ReplicaInput};
+use crate::faults::order::{ReplicaChange, ReplicaFault};
 use crate::messages::{FaultReport, FromAgent};
 use crate::storage::WriteAheadLog;
 
 impl<R: Replica + 'static> Host<R> {
     /// Carries out a fault's beginning or end.
-    pub(super) fn suffer(&mut self, command: FaultCommand) -> Result<(), String> {
+    pub(super) fn suffer(&mut self, fault: ReplicaFault) -> Result<(), String> {
         let mut at = self.gate.clock.now();
-        match command.action {
-            FaultAction::Crash(_) => self.crash(),
-            FaultAction::Restart(_) => {
+        match fault.change {
+            ReplicaChange::Crash => self.crash(),
+            ReplicaChange::Restart => {
                 self.restart()?;
                 at = self.gate.clock.now();
             }
-            FaultAction::Pause(_) => self.is_paused = true,
-            FaultAction::Resume(_) => self.resume(),
-            FaultAction::Slow { factor, .. } => self.slowness.set(factor),
-            FaultAction::SlowDisk { added, .. } => self.sync_delay.set(added),
-            FaultAction::ClockShift { by, .. } => self.clock_shift = by,
-            // These are done to links and connections.
-            FaultAction::CutLink(_)
-            | FaultAction::HealLink(_)
-            | FaultAction::LinkDelay { .. }
-            | FaultAction::LinkLoss { .. }
-            | FaultAction::EndConnections { .. }
-            | FaultAction::RestoreConnections { .. } => {}
+            ReplicaChange::Pause => self.is_paused = true,
+            ReplicaChange::Resume => self.resume(),
+            ReplicaChange::Slow(factor) => self.slowness.set(factor),
+            ReplicaChange::SlowDisk(added) => self.sync_delay.set(added),
+            ReplicaChange::ClockShift(by_ns) => self.clock_shift = ClockShift(by_ns),
         }
         let report = FaultReport {
-            number: command.number,
-            begins: command.edge == FaultEdge::Begin,
-            planned_at: command.at,
+            number: fault.number,
+            begins: fault.begins,
+            planned_at: fault.planned_at,
             at,
             replica: Some(self.id),
         };

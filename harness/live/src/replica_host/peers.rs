@@ -157,7 +157,11 @@ impl<R: Replica + 'static> Host<R> {
             self.topology.region_of(self.id),
             self.topology.region_of(id),
         );
-        let handshake = if self.gate.emulated_from.covers(now) {
+        let link = LinkId {
+            from: own,
+            to: other,
+        };
+        let handshake = if self.gate.delays(link, now) {
             self.gate.links.round_trip(own, other)
         } else {
             Duration::ZERO

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use longhaul_experiment::Time;
@@ -19,13 +19,13 @@ use super::frame::{FrameError, FrameReader, FrameWriter, MESSAGE_BYTES_MAX, Rece
 /// Beyond, the connection ends.
 const WAITING_BYTES_MAX: usize = (256 << 20) + MESSAGE_BYTES_MAX;
 
-/// Binds a listener to a free port of 127.0.0.1.
+/// Binds a listener to a free port of an address of this machine.
 ///
 /// # Errors
 ///
 /// The system's.
-pub async fn listen() -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
+pub async fn listen(address: IpAddr) -> io::Result<TcpListener> {
+    TcpListener::bind((address, 0)).await
 }
 
 /// What a process that lives says first on every connection that it takes.

@@ -10,7 +10,7 @@ use longhaul_experiment::record::RunRecord;
 use longhaul_experiment::scenario::{Durability, Durations, Limits};
 use longhaul_experiment::workload::{Arrivals, Workload};
 use longhaul_experiment::{Backend as _, Scenario, Seed, Topology};
-use longhaul_live::{Interrupt, LocalBackend, LocalOptions};
+use longhaul_live::{Interrupt, LocalBackend, LocalOptions, Places};
 
 /// Three regions; one way: a-b 5 ms, a-c 10 ms, b-c 8 ms, and 50 us within each.
 pub fn topology() -> Topology {
@@ -70,6 +70,7 @@ pub fn options(data_directory: &Path) -> LocalOptions {
         longhaul_version: "test".to_owned(),
         command: Vec::new(),
         data_directory: data_directory.to_owned(),
+        places: Places::Threads,
         interrupt: Interrupt::default(),
         on_progress: Box::new(|_| {}),
     }
@@ -77,10 +78,17 @@ pub fn options(data_directory: &Path) -> LocalOptions {
 
 /// Runs a scenario and checks that nothing is left of it.
 pub fn run(scenario: &Scenario) -> RunRecord {
+    run_in(Places::Threads, scenario)
+}
+
+/// As [`run`], with the agents in some places.
+pub fn run_in(places: Places, scenario: &Scenario) -> RunRecord {
     let directory = tempfile::tempdir().unwrap();
-    let record = LocalBackend::new(options(directory.path()))
-        .run(scenario, Seed(7))
-        .unwrap();
+    let options = LocalOptions {
+        places,
+        ..options(directory.path())
+    };
+    let record = LocalBackend::new(options).run(scenario, Seed(7)).unwrap();
     let left = std::fs::read_dir(directory.path()).unwrap().count();
     assert_eq!(left, 0, "a run leaves nothing in the data directory");
     record
