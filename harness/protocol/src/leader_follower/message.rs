@@ -11,7 +11,7 @@ use crate::quorum::raft::RaftMessage;
 
 /// A message between replicas. What is rare and large is boxed, since every message is moved
 /// several times.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Message {
     /// The leader opens a connection epoch with a follower.
     Lead(Box<Lead>),

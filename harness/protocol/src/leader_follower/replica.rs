@@ -471,7 +471,7 @@ impl Replica for LeaderFollowerReplica {
 
     fn name(message: &Message) -> String {
         match message {
-            Message::Consensus(message) => first_word(&message.kind),
+            Message::Consensus(message) => first_word(&message.kind()),
             message => first_word(message),
         }
     }

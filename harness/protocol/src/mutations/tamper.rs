@@ -108,15 +108,13 @@ impl Tamper for RaftReplica {
         forge: &mut dyn FnMut(Box<RaftMessage>),
     ) -> Option<Box<RaftMessage>> {
         let from_leader = matches!(
-            message.kind,
+            message.kind(),
             RaftMessageKind::Heartbeat | RaftMessageKind::Append
         );
         if tampering.mutation == Mutation::LeaderDoesNotStepDown && from_leader {
-            tampering.own_term = Some(message.term);
-            if message.kind == RaftMessageKind::Heartbeat {
-                let mut consent = message.clone();
-                consent.kind = RaftMessageKind::HeartbeatResponse;
-                forge(consent);
+            tampering.own_term = Some(message.term());
+            if message.kind() == RaftMessageKind::Heartbeat {
+                forge(Box::new(message.consent()));
             }
         }
         Some(message)
@@ -127,16 +125,13 @@ impl Tamper for RaftReplica {
         mut message: Box<RaftMessage>,
     ) -> Option<Box<RaftMessage>> {
         let asks_for_vote = matches!(
-            message.kind,
+            message.kind(),
             RaftMessageKind::RequestVote | RaftMessageKind::RequestPreVote
         );
         match tampering.mutation {
-            Mutation::VoteIgnoresLog if asks_for_vote => {
-                message.log_term = u64::MAX >> 1;
-                message.index = u64::MAX >> 1;
-            }
+            Mutation::VoteIgnoresLog if asks_for_vote => message.claim_longest_log(),
             Mutation::LeaderDoesNotStepDown
-                if tampering.own_term.is_some_and(|own| message.term > own) =>
+                if tampering.own_term.is_some_and(|own| message.term() > own) =>
             {
                 return None;
             }

@@ -30,7 +30,7 @@ use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Reques
 use participant::{Beginning, Participant};
 use storage::LogStorage;
 pub use ticking::ElectionTimeout;
-pub use wire::{RaftEntry, RaftMessage, RaftMessageKind, RaftSnapshot};
+pub use wire::{RaftMessage, RaftMessageKind};
 
 /// The mode `quorum:raft[,read=index|lease|log][,election=MIN-MAX]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ impl Replica for RaftReplica {
     type Timer = RaftTimer;
 
     fn name(message: &Box<RaftMessage>) -> String {
-        first_word(&message.kind)
+        first_word(&message.kind())
     }
 
     fn on_start(

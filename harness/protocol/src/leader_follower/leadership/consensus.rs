@@ -155,12 +155,12 @@ impl Consensus {
 
     /// Takes another node's message.
     pub(in super::super) fn on_message(&mut self, from: ReplicaId, message: RaftMessage) {
-        if let Some(snapshot) = &message.snapshot
-            && postcard::from_bytes::<Leadership>(&snapshot.data).is_err()
+        if let Some(state) = message.state()
+            && postcard::from_bytes::<Leadership>(state).is_err()
         {
             return;
         }
-        let message = adapter::message_in(from, self.node.raft.id, message, &self.voters);
+        let message = adapter::incoming(from, self.node.raft.id, message, &self.voters);
         // An error means that the message was of no use, e.g. from a node unknown here.
         let _ = self.node.step(message);
         self.touched = true;
@@ -364,7 +364,7 @@ fn voters(member: &Member) -> Vec<u64> {
 
 fn send(messages: Vec<NodeMessage>, out: &mut Outbox<Message, Timer>) {
     for message in messages {
-        if let Some((to, message)) = adapter::message_out(message) {
+        if let Some((to, message)) = adapter::outgoing(message) {
             out.send(to, Message::Consensus(message));
         }
     }

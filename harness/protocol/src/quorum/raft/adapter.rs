@@ -1,13 +1,12 @@
-//! The one file that knows the raft library's message types, and how a node of it is configured.
+//! How a node of the raft library is configured, and what it takes in and gives out.
 
 use longhaul_experiment::ReplicaId;
-use protobuf::{RepeatedField, SingularPtrField};
 use raft::eraftpb::{Entry, Message, MessageType, Snapshot};
 use raft::{Config, RawNode, ReadOnlyOption};
 
 use super::storage::{LogStorage, State};
 use super::ticking::Ticking;
-use super::wire::{RaftEntry, RaftMessage, RaftMessageKind, RaftSnapshot};
+use super::wire::{RaftEntry, RaftMessage, RaftSnapshot};
 
 /// The most bytes of entries in one message, as the library counts them.
 pub(super) const APPEND_BYTES_MAX: u64 = 1 << 20;
@@ -86,16 +85,6 @@ pub(super) fn entry_out(entry: &Entry) -> RaftEntry {
     }
 }
 
-/// Returns entries' form outside the library, without copies.
-fn entries_out(entries: RepeatedField<Entry>) -> Vec<RaftEntry> {
-    let mut out = Vec::with_capacity(entries.len());
-    out.extend(entries.into_vec().into_iter().map(|entry| RaftEntry {
-        term: entry.term,
-        data: entry.data,
-    }));
-    out
-}
-
 /// Returns the library's form of an entry at a position.
 pub(super) fn entry_in(index: u64, entry: RaftEntry) -> Entry {
     Entry {
@@ -129,116 +118,29 @@ pub(super) fn snapshot_in(snapshot: RaftSnapshot, voters: &[u64]) -> Snapshot {
     result
 }
 
-/// Returns a message's receiver and its form outside the library; `None` for kinds that never
-/// leave a node here (forwarded proposals and reads, leadership transfer).
-pub(crate) fn message_out(message: Message) -> Option<(ReplicaId, Box<RaftMessage>)> {
-    // Whole, so that a field that the library gains is not left behind unseen.
-    let Message {
-        msg_type,
-        to,
-        from: _,
-        term,
-        log_term,
-        index,
-        entries,
-        commit,
-        commit_term,
-        snapshot,
-        request_snapshot,
-        reject,
-        reject_hint,
-        context,
-        // Written beside `priority` for older nodes, and read where that is zero.
-        deprecated_priority: _,
-        priority,
-        unknown_fields: _,
-        cached_size: _,
-    } = message;
-    let kind = match msg_type {
-        MessageType::MsgAppend => RaftMessageKind::Append,
-        MessageType::MsgAppendResponse => RaftMessageKind::AppendResponse,
-        MessageType::MsgRequestVote => RaftMessageKind::RequestVote,
-        MessageType::MsgRequestVoteResponse => RaftMessageKind::RequestVoteResponse,
-        MessageType::MsgRequestPreVote => RaftMessageKind::RequestPreVote,
-        MessageType::MsgRequestPreVoteResponse => RaftMessageKind::RequestPreVoteResponse,
-        MessageType::MsgSnapshot => RaftMessageKind::Snapshot,
-        MessageType::MsgHeartbeat => RaftMessageKind::Heartbeat,
-        MessageType::MsgHeartbeatResponse => RaftMessageKind::HeartbeatResponse,
-        MessageType::MsgHup
-        | MessageType::MsgBeat
-        | MessageType::MsgPropose
-        | MessageType::MsgUnreachable
-        | MessageType::MsgSnapStatus
-        | MessageType::MsgCheckQuorum
-        | MessageType::MsgTransferLeader
-        | MessageType::MsgTimeoutNow
-        | MessageType::MsgReadIndex
-        | MessageType::MsgReadIndexResp => return None,
-    };
-    let wire = Box::new(RaftMessage {
-        kind,
-        term,
-        log_term,
-        index,
-        commit,
-        commit_term,
-        reject,
-        reject_hint,
-        request_snapshot,
-        priority,
-        entries: entries_out(entries),
-        snapshot: snapshot.as_ref().map(snapshot_out),
-        context,
-    });
-    Some((replica_id(to)?, wire))
+/// Returns a message's receiver and what is sent to it; `None` for kinds that never leave a node
+/// here (forwarded proposals and reads, leadership transfer).
+pub(crate) fn outgoing(message: Message) -> Option<(ReplicaId, Box<RaftMessage>)> {
+    let to = replica_id(message.to)?;
+    Some((to, Box::new(RaftMessage::new(message)?)))
 }
 
-/// Returns the library's form of a message.
-pub(crate) fn message_in(from: ReplicaId, to: u64, wire: RaftMessage, voters: &[u64]) -> Message {
-    let msg_type = match wire.kind {
-        RaftMessageKind::Append => MessageType::MsgAppend,
-        RaftMessageKind::AppendResponse => MessageType::MsgAppendResponse,
-        RaftMessageKind::RequestVote => MessageType::MsgRequestVote,
-        RaftMessageKind::RequestVoteResponse => MessageType::MsgRequestVoteResponse,
-        RaftMessageKind::RequestPreVote => MessageType::MsgRequestPreVote,
-        RaftMessageKind::RequestPreVoteResponse => MessageType::MsgRequestPreVoteResponse,
-        RaftMessageKind::Snapshot => MessageType::MsgSnapshot,
-        RaftMessageKind::Heartbeat => MessageType::MsgHeartbeat,
-        RaftMessageKind::HeartbeatResponse => MessageType::MsgHeartbeatResponse,
-    };
-    let entries: Vec<Entry> = wire
-        .entries
-        .into_iter()
-        .zip(wire.index + 1..)
-        .map(|(entry, index)| entry_in(index, entry))
-        .collect();
-    Message {
-        msg_type,
-        to,
-        from: node_id(from),
-        term: wire.term,
-        log_term: wire.log_term,
-        index: wire.index,
-        commit: wire.commit,
-        commit_term: wire.commit_term,
-        reject: wire.reject,
-        reject_hint: wire.reject_hint,
-        request_snapshot: wire.request_snapshot,
-        priority: wire.priority,
-        context: wire.context,
-        entries: entries.into(),
-        snapshot: wire
-            .snapshot
-            .map(|snapshot| snapshot_in(snapshot, voters))
-            .map_or_else(SingularPtrField::none, SingularPtrField::some),
-        ..Message::default()
+/// Returns what was received as the library's message.
+pub(crate) fn incoming(from: ReplicaId, to: u64, message: RaftMessage, voters: &[u64]) -> Message {
+    let mut message = message.into_message();
+    message.from = node_id(from);
+    message.to = to;
+    if let Some(snapshot) = message.snapshot.as_mut() {
+        let metadata = snapshot.mut_metadata();
+        metadata.mut_conf_state().voters = voters.to_vec();
     }
+    message
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use protobuf::{CachedSize, UnknownFields};
+    use protobuf::{CachedSize, SingularPtrField, UnknownFields};
     use raft::eraftpb::{ConfState, EntryType, SnapshotMetadata};
 
     use super::*;
@@ -311,18 +213,19 @@ mod tests {
     #[test]
     fn a_message_comes_out_of_the_wire_form_as_it_went_in() {
         for kind in KINDS {
-            let (to, wire) = message_out(message(kind)).expect("it leaves the node");
+            let (to, sent) = outgoing(message(kind)).expect("it leaves the node");
             assert_eq!(to, ReplicaId(1));
-            let bytes = postcard::to_stdvec(&wire).unwrap();
+            let bytes = postcard::to_stdvec(&sent).unwrap();
             let read = postcard::from_bytes::<RaftMessage>(&bytes).unwrap();
-            assert_eq!(message_in(ReplicaId(0), 2, read, &VOTERS), message(kind));
+            assert_eq!(incoming(ReplicaId(0), 2, read, &VOTERS), message(kind));
+            assert_eq!(incoming(ReplicaId(0), 2, *sent, &VOTERS), message(kind));
         }
     }
 
     #[test]
     fn what_a_node_says_to_itself_does_not_leave_it() {
         for kind in [MessageType::MsgHup, MessageType::MsgPropose] {
-            assert!(message_out(message(kind)).is_none());
+            assert!(outgoing(message(kind)).is_none());
         }
     }
 }

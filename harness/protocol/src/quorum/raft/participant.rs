@@ -164,18 +164,18 @@ impl Participant {
 
     pub(super) fn on_message(&mut self, from: ReplicaId, message: RaftMessage) {
         let asks_for_vote = matches!(
-            message.kind,
+            message.kind(),
             RaftMessageKind::RequestVote | RaftMessageKind::RequestPreVote
         );
         if asks_for_vote && self.deaf > 0 {
             return;
         }
-        if let Some(snapshot) = &message.snapshot
-            && postcard::from_bytes::<Store>(&snapshot.data).is_err()
+        if let Some(store) = message.state()
+            && postcard::from_bytes::<Store>(store).is_err()
         {
             return;
         }
-        let message = adapter::message_in(from, self.node.raft.id, message, &self.voters);
+        let message = adapter::incoming(from, self.node.raft.id, message, &self.voters);
         // An error means that the message was of no use, e.g. from a node unknown here.
         let _ = self.node.step(message);
     }
@@ -529,7 +529,7 @@ impl Participant {
 
 fn send(messages: Vec<Message>, out: &mut RaftOutbox) {
     for message in messages {
-        if let Some((to, message)) = adapter::message_out(message) {
+        if let Some((to, message)) = adapter::outgoing(message) {
             out.send(to, message);
         }
     }
