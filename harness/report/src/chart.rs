@@ -2,7 +2,7 @@
 //!
 //! [`percentile`] draws latency by percentile for all clients together, [`regions`] the same for
 //! each client region, [`grid`] the medians of each mode and region, [`distribution`] the share
-//! done within a time, [`over_time`] every second; [`wan`] what a write sends, [`map`] where the
+//! done within a time, [`over_time`] that of successive seconds; [`wan`] what a write sends, [`map`] where the
 //! regions are, [`delays`] and [`lateness`] how exact the emulation was; [`throughput`] the points
 //! of a sweep. [`axis`], [`plot`], [`panel`], [`theme`] and [`page`] are what they share.
 

@@ -6,6 +6,7 @@ use super::axis::short;
 use super::page::{self, MARGIN};
 use super::theme::{self, Tone};
 use super::{Run, Shown};
+use crate::figures::{self, NO_SUCCESS};
 use crate::font::Face;
 use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, TextStyle};
 
@@ -15,9 +16,6 @@ const NAME: TextStyle = TextStyle::new(12.0);
 const MEDIAN: TextStyle = TextStyle::new(14.0).bold().anchor(Anchor::Middle);
 const TAIL: TextStyle = TextStyle::new(10.0).anchor(Anchor::Middle);
 const SMALL: TextStyle = TextStyle::new(10.5).colour(Colour::GREY);
-
-/// What a cell reads where the percentile falls among operations that did not succeed.
-pub const NO_SUCCESS: &str = "> time-out";
 
 /// Lays out the chart.
 pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
@@ -124,15 +122,13 @@ fn draw_cell(
 /// Says what a cell shows, exactly.
 fn describe(place: &str, operations: &OperationSummary) -> String {
     let latency = &operations.latency_ms;
-    let figure =
-        |value: Option<f64>| value.map_or(NO_SUCCESS.to_owned(), |value| format!("{value:.3} ms"));
     let floor = operations
         .floor_ms
         .map_or(String::new(), |floor| format!(", floor {floor:.3} ms"));
     format!(
         "{place}: p50 {}, p99 {}{floor}; {} of {} due succeeded",
-        figure(latency.p50),
-        figure(latency.p99),
+        figures::latency(latency.p50, 3),
+        figures::latency(latency.p99, 3),
         operations.ok,
         operations.due,
     )

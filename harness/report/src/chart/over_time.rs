@@ -1,8 +1,11 @@
-//! Latency over time: for each mode a panel with the median of every second and bands up to p99.
+//! Latency over time: for each mode a panel with the median of successive spans and bands up to
+//! p99. Spans last a second at least.
 
 mod seconds;
 
-use super::axis::AmountAxis;
+use longhaul_analysis::Percentile;
+
+use super::axis::{AmountAxis, short};
 use super::page::{self, MARGIN};
 use super::plot::Plot;
 use super::theme::{self, Tone};
@@ -66,8 +69,8 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Option<Scene> {
         "latency, ms",
         style.anchor(Anchor::Middle).upwards(),
     );
-    let failed = all().any(|span| span.ok < span.due);
-    let bottom = key(&mut scene, bottom + 4.0, all().next(), failed);
+    let spans: Vec<Span> = all().copied().collect();
+    let bottom = key(&mut scene, bottom + 4.0, &spans);
     page::footer(&mut scene, bottom, run);
     Some(scene)
 }
@@ -86,12 +89,15 @@ fn panel(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), spans: &[S
     band(scene, plot, &outer, theme::toned(mode, Tone::Veil));
     let inner = runs(spans, |span| Some((span.p50_ms?, span.p90_ms?)));
     band(scene, plot, &inner, theme::toned(mode, Tone::Band));
+    let doubted = Stroke::dashed(theme::toned(mode, Tone::Soft), 0.9, 3.0, 2.0);
+    for (percentile, value) in EDGES {
+        let too_few = |span: &Span| value(span).filter(|_| span.is_unsupported(percentile));
+        for run in runs(spans, too_few) {
+            scene.line(&steps(plot, &run), doubted);
+        }
+    }
     for run in runs(spans, |span| span.p50_ms) {
-        let points: Vec<Point> = run
-            .iter()
-            .flat_map(|(span, p50)| [plot.place(span.start_s, *p50), plot.place(span.end_s, *p50)])
-            .collect();
-        scene.line(&points, Stroke::solid(theme::colour(mode), 1.8));
+        scene.line(&steps(plot, &run), Stroke::solid(theme::colour(mode), 1.8));
     }
     let frame = plot.frame;
     for span in spans {
@@ -120,6 +126,23 @@ fn panel(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), spans: &[S
     theme::marker(scene, mode, marker, 3.8);
     let style = NAME.colour(theme::toned(mode, Tone::Text));
     scene.text_centred((marker.0 + 11.0, marker.1), name, style);
+}
+
+/// The upper edges of the bands.
+const EDGES: [(Percentile, fn(&Span) -> Option<f64>); 2] = [
+    (Percentile::P90, |span| span.p90_ms),
+    (Percentile::P99, |span| span.p99_ms),
+];
+
+/// Returns the line through the values of a stretch, level within each span.
+fn steps(plot: &Plot, stretch: &Stretch<'_, f64>) -> Vec<Point> {
+    let ends = |(span, value): &(&Span, f64)| {
+        [
+            plot.place(span.start_s, *value),
+            plot.place(span.end_s, *value),
+        ]
+    };
+    stretch.iter().flat_map(ends).collect()
 }
 
 /// Returns the stretches of spans that have a value.
@@ -155,22 +178,20 @@ fn band(scene: &mut Scene, plot: &Plot, stretches: &[Stretch<'_, (f64, f64)>], f
 }
 
 /// Says what line and bands are, and returns where it ends.
-fn key(scene: &mut Scene, top: f64, span: Option<&Span>, failed: bool) -> f64 {
-    let seconds = span.map_or(1.0, |span| span.end_s - span.start_s);
-    let each = if seconds <= 1.0 {
-        "second".to_owned()
-    } else {
-        format!("{seconds:.0} seconds")
-    };
-    let lost = if failed {
-        " A bar above a panel: some due then did not succeed."
-    } else {
-        ""
-    };
-    let text = format!(
-        "Seconds after the start of the measured window. Line: p50 of all operations due in each \
-         {each}; inner band: up to p90; outer band: up to p99. Each panel has \
-         its own scale.{lost}"
+fn key(scene: &mut Scene, top: f64, spans: &[Span]) -> f64 {
+    let lengths = spans.iter().map(|span| span.end_s - span.start_s);
+    let mut text = format!(
+        "Seconds after the start of the measured window. Line: p50 of all operations due in spans of \
+         {} s; inner band: up to p90; outer band: up to p99.",
+        short(lengths.fold(0.0, f64::max))
     );
+    let doubted = |span: &Span| EDGES.iter().any(|(edge, _)| span.is_unsupported(*edge));
+    if spans.iter().any(doubted) {
+        text.push_str(" Dashed edge: fewer than 10 operations beyond it, do not compare.");
+    }
+    text.push_str(" Each panel has its own scale.");
+    if spans.iter().any(|span| span.ok < span.due) {
+        text.push_str(" A bar above a panel: some due then did not succeed.");
+    }
     page::paragraph(scene, (MARGIN, top), &text, SMALL)
 }

@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use longhaul_analysis::{Percentile, Summary};
 
 use crate::chart::axis::short;
-use crate::chart::grid::NO_SUCCESS;
 use crate::chart::page;
-use crate::figures::{Basis, Row, rows};
+use crate::figures::{Basis, NO_SUCCESS, Row, rows};
 
 /// Renders the latencies of all operations due as Markdown tables, writes first.
 pub fn markdown(summary: &Summary) -> String {

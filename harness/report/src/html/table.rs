@@ -3,8 +3,7 @@
 use longhaul_analysis::{Percentile, Summary};
 use maud::{Markup, html};
 
-use crate::chart::grid::NO_SUCCESS;
-use crate::figures::{Row, rows};
+use crate::figures::{NO_SUCCESS, Row, rows};
 
 /// Renders the section.
 pub fn section(summary: &Summary) -> Markup {
