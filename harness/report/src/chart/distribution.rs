@@ -7,9 +7,11 @@ use super::page::{self, MARGIN};
 use super::plot::{self, Plot};
 use super::{Run, Shown, regions, theme};
 use crate::overall::{overall, percentiles};
-use crate::scene::{Point, Rectangle, Scene, Stroke};
+use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
 const PLOT: (f64, f64) = (880.0, 340.0);
+/// Stands at the right edge where latencies lie beyond it.
+const BEYOND: &str = "the longest 0.1% or less lie beyond this edge";
 
 /// Lays out the chart.
 pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
@@ -27,7 +29,7 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
         shown.name()
     );
     let top = page::heading(&mut scene, &title, run);
-    let top = regions::names(&mut scene, top, run, shown) + 12.0;
+    let top = regions::names(&mut scene, top, run, shown) + 22.0;
     let ends = modes.iter().flat_map(|(_, whole)| ends_ms(whole));
     let plot = Plot {
         frame: Rectangle {
@@ -41,6 +43,13 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
         tick_size: 11.0,
     };
     plot.axes(&mut scene, " ms");
+    let most = |whole: &KindRecord| whole.latency.maximum_ns();
+    let longest = modes.iter().filter_map(|(_, whole)| most(whole)).max();
+    if longest.is_some_and(|longest| longest as f64 / 1e6 > plot.across.high()) {
+        let at = (plot.frame.right(), plot.frame.top - 5.0);
+        let style = TextStyle::new(10.5).colour(Colour::GREY);
+        scene.text(at, BEYOND, style.anchor(Anchor::End));
+    }
     for (mode, whole) in &modes {
         line(&mut scene, &plot, *mode, whole);
     }

@@ -3,10 +3,10 @@
 use longhaul_analysis::warnings::LATENESS_P99_US;
 use longhaul_experiment::record::{Lateness, LoadCalibration};
 
-use super::Run;
-use super::axis::{AmountAxis, tick_label};
+use super::axis::AmountAxis;
 use super::page::{self, MARGIN};
 use super::theme::{self, Tone};
+use super::{Run, plot};
 use crate::font::Face;
 use crate::scene::{Anchor, Colour, Rectangle, Scene, Stroke, TextStyle};
 
@@ -44,7 +44,10 @@ pub fn scene(run: &Run<'_>) -> Option<Scene> {
         width: WIDTH,
         height: modes.len() as f64 * (2.0 * ROW + GAP),
     };
-    levels(&mut scene, frame, axis);
+    plot::columns(&mut scene, frame, SMALL.size, &axis.ticks(9, ""));
+    let limit = left + WIDTH * axis.position(LATENESS_P99_US);
+    let ends = [(limit, frame.top), (limit, frame.bottom())];
+    scene.line(&ends, Stroke::dashed(Colour::ALARM, 1.4, 5.0, 3.0));
     for (place, (number, name, load)) in modes.iter().enumerate() {
         let y = top + place as f64 * (2.0 * ROW + GAP) + GAP / 2.0;
         let style = NAME.colour(theme::toned(*number, Tone::Text));
@@ -80,27 +83,6 @@ pub fn scene(run: &Run<'_>) -> Option<Scene> {
     let bottom = page::paragraph(&mut scene, (MARGIN, bottom + 8.0), &text, SMALL);
     page::footer(&mut scene, bottom, run);
     Some(scene)
-}
-
-fn levels(scene: &mut Scene, frame: Rectangle, axis: AmountAxis) {
-    let x = |amount: f64| frame.left + frame.width * axis.position(amount);
-    let mut free_from = f64::NEG_INFINITY;
-    for tick in axis.ticks(9) {
-        let ends = [(x(tick), frame.top), (x(tick), frame.bottom())];
-        scene.line(&ends, Stroke::solid(Colour::GRID, 1.0));
-        let text = tick_label(tick);
-        let half = SMALL.width(&text) / 2.0;
-        if x(tick) - half > free_from {
-            let at = (x(tick), frame.bottom() + 14.0);
-            scene.text(at, text, SMALL.anchor(Anchor::Middle));
-            free_from = x(tick) + half + 6.0;
-        }
-    }
-    let limit = [
-        (x(LATENESS_P99_US), frame.top),
-        (x(LATENESS_P99_US), frame.bottom()),
-    ];
-    scene.line(&limit, Stroke::dashed(Colour::ALARM, 1.4, 5.0, 3.0));
 }
 
 fn strip(scene: &mut Scene, (line, axis): (Rectangle, AmountAxis), mode: usize, late: &Lateness) {

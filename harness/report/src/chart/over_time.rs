@@ -77,26 +77,28 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Option<Scene> {
 
 /// A mode's own scale: what matters here is how it changes, not how modes compare.
 fn axis(spans: &[Span]) -> AmountAxis {
-    let latencies = spans
-        .iter()
-        .flat_map(|span| [span.p50_ms, span.p90_ms, span.p99_ms]);
+    let latencies = spans.iter().flat_map(|span| span.latencies_ms);
     AmountAxis::spanning(latencies.flatten())
 }
 
 fn panel(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), spans: &[Span]) {
     plot.axes(scene, " s");
-    let outer = runs(spans, |span| Some((span.p50_ms?, span.p99_ms?)));
+    let outer = runs(spans, |span| {
+        Some((span.at(Percentile::P50)?, span.at(Percentile::P99)?))
+    });
     band(scene, plot, &outer, theme::toned(mode, Tone::Veil));
-    let inner = runs(spans, |span| Some((span.p50_ms?, span.p90_ms?)));
+    let inner = runs(spans, |span| {
+        Some((span.at(Percentile::P50)?, span.at(Percentile::P90)?))
+    });
     band(scene, plot, &inner, theme::toned(mode, Tone::Band));
     let doubted = Stroke::dashed(theme::toned(mode, Tone::Soft), 0.9, 3.0, 2.0);
-    for (percentile, value) in EDGES {
-        let too_few = |span: &Span| value(span).filter(|_| span.is_unsupported(percentile));
+    for edge in EDGES {
+        let too_few = |span: &Span| span.at(edge).filter(|_| span.is_unsupported(edge));
         for run in runs(spans, too_few) {
             scene.line(&steps(plot, &run), doubted);
         }
     }
-    for run in runs(spans, |span| span.p50_ms) {
+    for run in runs(spans, |span| span.at(Percentile::P50)) {
         scene.line(&steps(plot, &run), Stroke::solid(theme::colour(mode), 1.8));
     }
     let frame = plot.frame;
@@ -129,10 +131,7 @@ fn panel(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), spans: &[S
 }
 
 /// The upper edges of the bands.
-const EDGES: [(Percentile, fn(&Span) -> Option<f64>); 2] = [
-    (Percentile::P90, |span| span.p90_ms),
-    (Percentile::P99, |span| span.p99_ms),
-];
+const EDGES: [Percentile; 2] = [Percentile::P90, Percentile::P99];
 
 /// Returns the line through the values of a stretch, level within each span.
 fn steps(plot: &Plot, stretch: &Stretch<'_, f64>) -> Vec<Point> {
@@ -185,7 +184,7 @@ fn key(scene: &mut Scene, top: f64, spans: &[Span]) -> f64 {
          {} s; inner band: up to p90; outer band: up to p99.",
         short(lengths.fold(0.0, f64::max))
     );
-    let doubted = |span: &Span| EDGES.iter().any(|(edge, _)| span.is_unsupported(*edge));
+    let doubted = |span: &Span| EDGES.iter().any(|edge| span.is_unsupported(*edge));
     if spans.iter().any(doubted) {
         text.push_str(" Dashed edge: fewer than 10 operations beyond it, do not compare.");
     }

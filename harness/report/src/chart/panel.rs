@@ -2,9 +2,10 @@
 
 use longhaul_analysis::{Curve, CurvePoint};
 
-use super::axis::{AmountAxis, PercentileAxis, tick_label};
+use super::axis::{AmountAxis, PercentileAxis};
+use super::plot;
 use super::theme::{self, Tone};
-use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke, TextStyle};
+use crate::scene::{Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
 /// A curve and the number of its mode.
 #[derive(Clone, Copy, Debug)]
@@ -48,38 +49,11 @@ impl Panel {
 
     /// Draws grid, frame and tick labels.
     pub fn axes(&self, scene: &mut Scene) {
-        let frame = self.frame;
-        let grid = Stroke::solid(Colour::GRID, 1.0);
-        let label = TextStyle::new(self.tick_size).colour(Colour::GREY);
-        // A label takes about three times its height, with the room around it.
-        let wanted = (frame.height / (self.tick_size * 3.0)) as usize;
-        for tick in self.latencies.ticks(wanted.max(2)) {
-            let y = self.y(tick);
-            scene.line(&[(frame.left, y), (frame.right(), y)], grid);
-            scene.text_centred(
-                (frame.left - 6.0, y),
-                tick_label(tick),
-                label.anchor(Anchor::End),
-            );
-        }
-        let mut free_from = f64::NEG_INFINITY;
-        for (quantile, text) in self.percentiles.ticks() {
-            let x = self.x(quantile);
-            scene.line(&[(x, frame.top), (x, frame.bottom())], grid);
-            let text = format!("p{text}");
-            let half = label.width(&text) / 2.0;
-            if x - half > free_from {
-                let baseline = frame.bottom() + self.tick_size * 1.4;
-                scene.text((x, baseline), text, label.anchor(Anchor::Middle));
-                free_from = x + half + self.tick_size * 0.4;
-            }
-        }
-        let axis = Stroke::solid(Colour::AXIS, 1.0);
-        let (left, bottom) = (frame.left, frame.bottom());
-        scene.line(
-            &[(left, frame.top), (left, bottom), (frame.right(), bottom)],
-            axis,
-        );
+        let (frame, size) = (self.frame, self.tick_size);
+        let wanted = plot::levels_wanted(frame, size);
+        plot::levels(scene, frame, size, &self.latencies.ticks(wanted, ""));
+        plot::columns(scene, frame, size, &self.percentiles.ticks());
+        plot::corner(scene, frame);
     }
 
     /// Draws the floors of a curve: a dotted line that no operation can be below.
@@ -126,7 +100,7 @@ impl Panel {
         if curve.ok < curve.due {
             self.not_succeeded(scene, line);
         }
-        for (quantile, _) in self.percentiles.ticks() {
+        for quantile in self.percentiles.marked() {
             if quantile <= supported_to
                 && let Some(marked) = at_quantile(curve, quantile)
             {

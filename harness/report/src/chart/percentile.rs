@@ -4,8 +4,8 @@ use super::axis::{AmountAxis, PercentileAxis};
 use super::page::{self, MARGIN};
 use super::panel::{self, Line, Panel};
 use super::theme::{self, Tone};
-use super::{Run, Shown};
-use crate::scene::{Anchor, Colour, Rectangle, Scene, Stroke, TextStyle};
+use super::{Run, Shown, plot};
+use crate::scene::{Rectangle, Scene, Stroke, TextStyle};
 
 const PLOT: (f64, f64) = (680.0, 400.0);
 const LABEL: TextStyle = TextStyle::new(12.0).bold();
@@ -56,8 +56,10 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
     let names: Vec<&str> = modes.iter().map(|mode| mode.mode.as_str()).collect();
     end_labels(&mut scene, &panel, &lines, &names);
     marks(&mut scene, &panel, &lines, &names);
-    let bottom = axis_titles(&mut scene, &panel);
-    let bottom = panel::key(&mut scene, (left, bottom + 12.0), &lines);
+    let scale = panel.latencies.scale_note();
+    let up = format!("latency from the instant due, ms{scale}");
+    let bottom = plot::titles(&mut scene, panel.frame, PercentileAxis::TITLE, &up);
+    let bottom = panel::key(&mut scene, (left, bottom + 6.0), &lines);
     page::footer(&mut scene, bottom, run);
     scene
 }
@@ -93,25 +95,4 @@ fn marks(scene: &mut Scene, panel: &Panel, lines: &[Line<'_>], names: &[&str]) {
             }
         }
     }
-}
-
-fn axis_titles(scene: &mut Scene, panel: &Panel) -> f64 {
-    let frame = panel.frame;
-    let style = TextStyle::new(12.0)
-        .colour(Colour::GREY)
-        .anchor(Anchor::Middle);
-    let scale = if panel.latencies.is_logarithmic() {
-        ", logarithmic"
-    } else {
-        ""
-    };
-    scene.text_centred(
-        (MARGIN + 6.0, frame.middle().1),
-        format!("latency from the instant due, ms{scale}"),
-        style.upwards(),
-    );
-    let baseline = frame.bottom() + 36.0;
-    let text = "percentile of all operations due, logarithmic in 1/(1 − p)";
-    scene.text((frame.middle().0, baseline), text, style);
-    baseline
 }

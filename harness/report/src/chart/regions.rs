@@ -6,9 +6,9 @@ use super::axis::{AmountAxis, PercentileAxis};
 use super::page::{self, MARGIN};
 use super::panel::{self, Line, Panel};
 use super::theme::{self, Tone};
-use super::{Run, Shown};
+use super::{Run, Shown, plot};
 use crate::font;
-use crate::scene::{Anchor, Colour, Rectangle, Scene, TextStyle};
+use crate::scene::{Rectangle, Scene, TextStyle};
 
 const PLOT: (f64, f64) = (260.0, 180.0);
 /// Room around each plot: tick labels on the left and below, the region's name above.
@@ -62,15 +62,15 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
         draw(&mut scene, &panel, region, lines);
         marks(&mut scene, &panel, run, lines);
     }
-    let bottom = top + rows as f64 * cell.1;
     let plots = Rectangle {
         left: MARGIN + axis_title + LEFT,
         top: top + ABOVE,
         width: columns as f64 * cell.0 - LEFT - RIGHT,
         height: rows as f64 * cell.1 - ABOVE - BELOW,
     };
-    axis_titles(&mut scene, plots, latencies);
-    let key_at = (MARGIN + axis_title + LEFT, bottom + 34.0);
+    let up = format!("latency, ms{}", latencies.scale_note());
+    let bottom = plot::titles(&mut scene, plots, PercentileAxis::TITLE, &up);
+    let key_at = (plots.left, bottom + 6.0);
     let lines: Vec<Line<'_>> = all.into_iter().flatten().collect();
     let bottom = panel::key(&mut scene, key_at, &lines);
     page::footer(&mut scene, bottom, run);
@@ -117,7 +117,7 @@ fn draw(scene: &mut Scene, panel: &Panel, region: &RegionCurves, lines: &[Line<'
 fn marks(scene: &mut Scene, panel: &Panel, run: &Run<'_>, lines: &[Line<'_>]) {
     for line in lines {
         let name = run.analysis.curves.modes[line.mode].mode.as_str();
-        for (quantile, _) in panel.percentiles.ticks() {
+        for quantile in panel.percentiles.marked() {
             if let Some(point) = panel::at_quantile(line.curve, quantile) {
                 scene.mark_point(panel.place(&point), panel::describe(name, &point));
             }
@@ -146,22 +146,4 @@ pub(crate) fn names(scene: &mut Scene, top: f64, run: &Run<'_>, shown: Shown) ->
         x += width;
     }
     y + 10.0
-}
-
-fn axis_titles(scene: &mut Scene, plots: Rectangle, latencies: AmountAxis) {
-    let style = NAME.colour(Colour::GREY).anchor(Anchor::Middle);
-    let scale = if latencies.is_logarithmic() {
-        ", logarithmic"
-    } else {
-        ""
-    };
-    scene.text_centred(
-        (MARGIN + 6.0, plots.middle().1),
-        format!("latency, ms{scale}"),
-        style.upwards(),
-    );
-    // A single panel is narrower than its title, which then begins at the page's margin.
-    let text = "percentile of all operations due, logarithmic in 1/(1 − p)";
-    let x = plots.middle().0.max(MARGIN + style.width(text) / 2.0);
-    scene.text((x, plots.bottom() + BELOW + 18.0), text, style);
 }

@@ -2,10 +2,10 @@
 
 use longhaul_analysis::ModeSummary;
 
-use super::axis::{AmountAxis, tick_label};
+use super::axis::AmountAxis;
 use super::page::{self, MARGIN};
 use super::theme::{self, Tone};
-use super::{Run, axis};
+use super::{Run, axis, plot};
 use crate::font::Face;
 use crate::scene::{Anchor, Colour, Rectangle, Scene, Stroke, TextStyle};
 
@@ -86,12 +86,7 @@ fn bars(scene: &mut Scene, frame: Rectangle, column: &Column, modes: &[ModeSumma
     let scale = AmountAxis::linear(modes.iter().map(total));
     let x = |amount: f64| frame.left + frame.width * scale.position(amount);
     scene.text((frame.left, frame.top - 10.0), column.title, NAME);
-    for tick in scale.ticks(4) {
-        let ends = [(x(tick), frame.top), (x(tick), frame.bottom())];
-        scene.line(&ends, Stroke::solid(Colour::GRID, 1.0));
-        let at = (x(tick), frame.bottom() + 12.0);
-        scene.text(at, tick_label(tick), SMALL.anchor(Anchor::Middle));
-    }
+    plot::columns(scene, frame, SMALL.size, &scale.ticks(4, ""));
     for (number, mode) in modes.iter().enumerate() {
         let top = frame.top + number as f64 * ROW + 5.0;
         let replicas = (column.replicas)(mode).unwrap_or(0.0);

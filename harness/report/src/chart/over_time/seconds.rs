@@ -24,15 +24,21 @@ pub struct Span {
     pub due: u64,
     /// Those that succeeded.
     pub ok: u64,
-    /// The median in milliseconds; `None` where it falls among those that did not succeed.
-    pub p50_ms: Option<f64>,
-    /// The 90th percentile.
-    pub p90_ms: Option<f64>,
-    /// The 99th percentile.
-    pub p99_ms: Option<f64>,
+    /// The [`SHOWN`] percentiles in milliseconds; `None` where one falls among those that did not
+    /// succeed.
+    pub latencies_ms: [Option<f64>; 3],
 }
 
+/// The percentiles of a span.
+const SHOWN: [Percentile; 3] = [Percentile::P50, Percentile::P90, Percentile::P99];
+
 impl Span {
+    /// Returns one of the percentiles that spans have, in milliseconds.
+    pub fn at(&self, percentile: Percentile) -> Option<f64> {
+        let place = SHOWN.iter().position(|shown| *shown == percentile);
+        place.and_then(|place| self.latencies_ms[place])
+    }
+
     /// Says whether fewer than 10 operations lie beyond a percentile.
     pub const fn is_unsupported(&self, percentile: Percentile) -> bool {
         percentile.is_unsupported_by(self.due)
@@ -40,29 +46,24 @@ impl Span {
 
     /// Says all of it; an asterisk marks percentiles with fewer than 10 operations beyond them.
     pub fn describe(&self, mode: &str) -> String {
-        let figure = |percentile: Percentile, value: Option<f64>| {
+        let figures = SHOWN.map(|percentile| {
             let mark = if self.is_unsupported(percentile) {
                 "*"
             } else {
                 ""
             };
-            format!(
-                "{} {}{mark}",
-                percentile.label(),
-                figures::latency(value, 2)
-            )
-        };
+            let latency = figures::latency(self.at(percentile), 2);
+            format!("{} {latency}{mark}", percentile.label())
+        });
         let lost = match self.due - self.ok {
             0 => String::new(),
             lost => format!(", {lost} of them did not succeed"),
         };
         format!(
-            "{mode}, {:.1} to {:.1} s: {}, {}, {}; {} due{lost}",
+            "{mode}, {:.1} to {:.1} s: {}; {} due{lost}",
             self.start_s,
             self.end_s,
-            figure(Percentile::P50, self.p50_ms),
-            figure(Percentile::P90, self.p90_ms),
-            figure(Percentile::P99, self.p99_ms),
+            figures.join(", "),
             self.due,
         )
     }
@@ -97,15 +98,12 @@ pub fn spans(mode: &ModeRecord, shown: Shown, most: usize) -> Vec<Span> {
     }
     let span = |(number, (due, end, counts)): (u128, (u64, Duration, BTreeMap<u64, u64>))| {
         let start_s = width.as_secs_f64() * number as f64;
-        let at = |q| at_rank(&counts, rank_of(q, due));
         Span {
             start_s,
             end_s: end.as_secs_f64().max(start_s),
             due,
             ok: counts.values().sum::<u64>().min(due),
-            p50_ms: at(0.5),
-            p90_ms: at(0.9),
-            p99_ms: at(0.99),
+            latencies_ms: SHOWN.map(|one| at_rank(&counts, rank_of(one.quantile(), due))),
         }
     };
     groups
@@ -176,11 +174,14 @@ mod tests {
         // The 2nd of 10, 20, 30, 40 is the median; p99 is the 4th.
         let near = |value: Option<f64>, wanted: f64| (value.unwrap() - wanted).abs() < 0.01;
         assert!(
-            near(spans[0].p50_ms, 20.0) && near(spans[0].p99_ms, 40.0),
+            near(spans[0].at(Percentile::P50), 20.0) && near(spans[0].at(Percentile::P99), 40.0),
             "{spans:?}"
         );
-        assert!(near(spans[1].p50_ms, 10.0));
-        assert_eq!((spans[1].due, spans[1].ok, spans[1].p99_ms), (2, 1, None));
+        assert!(near(spans[1].at(Percentile::P50), 10.0));
+        assert_eq!(
+            (spans[1].due, spans[1].ok, spans[1].at(Percentile::P99)),
+            (2, 1, None)
+        );
     }
 
     #[test]
