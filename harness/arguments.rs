@@ -22,10 +22,11 @@ pub struct Arguments {
 /// What longhaul can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Measure replication modes behind a WAN profile; writes a record, a table and charts.
+    /// Measure replication modes behind a WAN profile; leaves a folder with the record, a table,
+    /// charts and report.html, one page to open in a browser.
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArguments>),
-    /// Print the table and draw the charts of a run again, from its record.
+    /// Print the table of a run and make its charts and report.html again, from its record.
     Report(ReportArguments),
     /// List, show, check and import WAN profiles.
     #[command(subcommand)]
@@ -282,8 +283,10 @@ pub struct ReportArguments {
     /// Print `summary.json` alone on standard output, and draw nothing.
     #[arg(long)]
     pub json: bool,
-    /// Print all figures in a form for other tools, and draw nothing; `percentiles` writes one
-    /// file a mode and client region into the folder instead.
+    /// Print figures in a form for other tools, and draw nothing: `csv` has every row of the
+    /// report's table, `openmetrics` what has at least 10 operations beyond it, `markdown` and
+    /// `latex` the main percentiles of all operations due; `percentiles` writes the successes of
+    /// each mode and client region to a file of its own in the folder instead.
     #[arg(long, value_enum, conflicts_with = "json")]
     pub export: Option<ExportFormat>,
 }

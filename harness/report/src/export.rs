@@ -1,4 +1,4 @@
-//! All figures of a run in the forms that other tools read.
+//! Figures of a run in the forms that other tools read; each says which it holds.
 
 mod csv;
 mod latex;
