@@ -28,7 +28,7 @@ pub mod table;
 mod synthetic;
 
 pub use changes::changes;
-pub use chart::{Chart, charts};
+pub use chart::{Chart, charts, paper_charts};
 pub use html::html;
 pub use matrix::matrix_table;
 pub use table::{TableOptions, table};

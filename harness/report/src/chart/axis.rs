@@ -2,6 +2,8 @@
 
 use longhaul_analysis::Curve;
 
+use super::style::Style;
+
 /// The percentile axis: log 1/(1-p), so that each further nine takes as much room as the last.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PercentileAxis {
@@ -10,8 +12,13 @@ pub struct PercentileAxis {
 }
 
 impl PercentileAxis {
-    /// What stands below it.
-    pub const TITLE: &str = "percentile of all operations due, logarithmic in 1/(1 − p)";
+    /// Returns its title, shorter where there is little room.
+    pub const fn title(style: &Style) -> &'static str {
+        match style.width {
+            None => "percentile of all operations due, logarithmic in 1/(1 − p)",
+            Some(_) => "percentile of operations due, log 1/(1 − p)",
+        }
+    }
 
     /// Percentiles that get a grid line, with their labels.
     const TICKS: [(f64, &str); 7] = [

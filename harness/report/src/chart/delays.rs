@@ -6,12 +6,11 @@ use longhaul_experiment::record::LinkCalibration;
 
 use super::Run;
 use super::axis::AmountAxis;
-use super::page::{self, MARGIN};
+use super::page;
 use super::plot::{self, Plot};
-use crate::scene::{Colour, Rectangle, Scene, Stroke, TextStyle};
+use crate::scene::{Colour, Rectangle, Scene, Stroke};
 
 const PLOT: (f64, f64) = (880.0, 260.0);
-const RADIUS: f64 = 3.6;
 
 /// Lays out the chart; `None` where no link was probed, as in virtual time.
 pub fn scene(run: &Run<'_>) -> Option<Scene> {
@@ -19,8 +18,11 @@ pub fn scene(run: &Run<'_>) -> Option<Scene> {
     if links.is_empty() {
         return None;
     }
-    let left = MARGIN + 70.0;
-    let mut scene = Scene::new(left + PLOT.0 + MARGIN + 24.0, 0.0);
+    let style = run.style();
+    let left = style.margin + style.room(70.0);
+    let size = style.plot(left + style.room(8.0), PLOT);
+    let width = left + size.0 + style.margin + 24.0;
+    let mut scene = Scene::new(style.width.unwrap_or(width), 0.0);
     let title = "Achieved less asked delay of each link, before load";
     let top = page::heading(&mut scene, title, run) + 10.0;
     let asked = links
@@ -34,30 +36,38 @@ pub fn scene(run: &Run<'_>) -> Option<Scene> {
         frame: Rectangle {
             left,
             top,
-            width: PLOT.0,
-            height: PLOT.1,
+            width: size.0,
+            height: size.1,
         },
         across: AmountAxis::spanning(asked),
         up: AmountAxis::between(low * 1.1, high * 1.1),
-        tick_size: 11.0,
+        tick_size: style.tick,
     };
     plot.axes(&mut scene, " ms");
     let exact = plot.place(0.0, 0.0).1;
     let ends = [(left, exact), (plot.frame.right(), exact)];
     scene.line(&ends, Stroke::solid(Colour::AXIS, 1.4));
     for link in links {
-        dots(&mut scene, &plot, link);
+        dots(&mut scene, &plot, link, style.marker * 0.95);
     }
     let across = format!("one-way delay asked for, ms{}", plot.across.scale_note());
-    let bottom = plot::titles(&mut scene, plot.frame, &across, "achieved less asked, µs");
+    let bottom = plot::titled(
+        &mut scene,
+        plot.frame,
+        &style,
+        [&across, "achieved less asked, µs"],
+    );
     let fewest = links.iter().map(|link| link.probes).min().unwrap_or(0);
     let text = format!(
         "Filled: p50 of the link's probes. Hollow: {}. A dot on the line at 0 arrived exactly when \
          asked.",
         tail(fewest)
     );
-    let style = TextStyle::new(10.5).colour(Colour::GREY);
-    let bottom = page::paragraph(&mut scene, (left, bottom + 4.0), &text, style);
+    let start = match style.width {
+        None => left,
+        Some(_) => style.margin,
+    };
+    let bottom = page::note(&mut scene, (start, bottom + 4.0), &text, &style);
     page::footer(&mut scene, bottom, run);
     Some(scene)
 }
@@ -82,7 +92,7 @@ fn error_us(link: &LinkCalibration) -> (f64, f64) {
     )
 }
 
-fn dots(scene: &mut Scene, plot: &Plot, link: &LinkCalibration) {
+fn dots(scene: &mut Scene, plot: &Plot, link: &LinkCalibration, radius: f64) {
     let (at_p50, at_tail) = error_us(link);
     let points = [
         (link.asked_p50_ms, at_p50, "p50", Colour::INK),
@@ -90,7 +100,7 @@ fn dots(scene: &mut Scene, plot: &Plot, link: &LinkCalibration) {
     ];
     for (asked_ms, error, name, fill) in points {
         let at = plot.place(asked_ms, error);
-        super::theme::dot(scene, at, RADIUS, fill);
+        super::theme::dot(scene, at, radius, fill);
         scene.mark_point(
             at,
             format!(

@@ -3,8 +3,9 @@
 use longhaul_analysis::{Curve, CurvePoint};
 
 use super::axis::{AmountAxis, PercentileAxis};
-use super::plot;
+use super::style::Style;
 use super::theme::{self, Tone};
+use super::{page, plot};
 use crate::scene::{Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
 /// A curve and the number of its mode.
@@ -31,6 +32,8 @@ pub struct Panel {
     pub tick_size: f64,
     /// The width of lines.
     pub line_width: f64,
+    /// How large everything else is.
+    pub style: Style,
 }
 
 impl Panel {
@@ -94,9 +97,13 @@ impl Panel {
             .points
             .partition_point(|point| point.quantile <= supported_to);
         let points: Vec<Point> = curve.points.iter().map(|point| self.place(point)).collect();
-        scene.line(&points[..split], Stroke::solid(colour, self.line_width));
-        let thin = Stroke::dashed(colour, self.line_width * 0.55, 5.0, 3.0);
-        scene.line(&points[split.saturating_sub(1)..], thin);
+        let stroke = theme::line(line.mode, self.line_width, &self.style);
+        scene.line(&points[..split], stroke);
+        // Where dashes tell modes apart they cannot tell doubtful figures apart too.
+        if !self.style.dashed {
+            let thin = Stroke::dashed(colour, self.line_width * 0.55, 5.0, 3.0);
+            scene.line(&points[split.saturating_sub(1)..], thin);
+        }
         if curve.ok < curve.due {
             self.not_succeeded(scene, line);
         }
@@ -104,7 +111,8 @@ impl Panel {
             if quantile <= supported_to
                 && let Some(marked) = at_quantile(curve, quantile)
             {
-                theme::marker(scene, line.mode, self.place(&marked), self.line_width * 1.7);
+                let radius = self.style.marker * self.line_width / 2.2;
+                theme::marker(scene, line.mode, self.place(&marked), radius);
             }
         }
     }
@@ -163,8 +171,12 @@ fn interpolate(from: &CurvePoint, to: &CurvePoint, quantile: f64) -> CurvePoint 
 }
 
 /// Draws the key of line styles below `top` and returns where it ends.
-pub fn key(scene: &mut Scene, (left, top): Point, lines: &[Line<'_>]) -> f64 {
-    const SIZE: f64 = 10.5;
+pub fn key(scene: &mut Scene, at: Point, lines: &[Line<'_>], style: &Style) -> f64 {
+    if style.width.is_some() {
+        return words(scene, (style.margin, at.1), lines, style);
+    }
+    const SIZE: f64 = Style::SCREEN.note;
+    let (left, top) = at;
     let ink = Colour::GREY;
     let any = |holds: fn(&Line<'_>) -> bool| lines.iter().any(holds);
     let mut entries: Vec<(Stroke, &str)> = Vec::new();
@@ -201,4 +213,21 @@ pub fn key(scene: &mut Scene, (left, top): Point, lines: &[Line<'_>]) -> f64 {
         x += width;
     }
     y + SIZE * 0.4
+}
+
+/// The key in words, for where there is little room.
+fn words(scene: &mut Scene, at: Point, lines: &[Line<'_>], style: &Style) -> f64 {
+    let any = |holds: fn(&Line<'_>) -> bool| lines.iter().any(holds);
+    let mut text = String::new();
+    if any(|line| !line.curve.floors.is_empty()) {
+        text.push_str("Dotted: the least that the mode's messages can take. ");
+    }
+    if any(|line| line.model.is_some()) {
+        text.push_str("Hairline: the same with jitter (Monte Carlo). ");
+    }
+    text.push_str("Lines end where fewer than 10 operations lie beyond.");
+    if any(|line| line.curve.ok < line.curve.due) {
+        text.push_str(" Triangle: what is beyond did not succeed.");
+    }
+    page::note(scene, at, &text, style)
 }

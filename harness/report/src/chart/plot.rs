@@ -2,7 +2,7 @@
 //! every chart are drawn.
 
 use super::axis::{AmountAxis, Tick};
-use super::page::MARGIN;
+use super::style::Style;
 use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
 /// A frame and its axes.
@@ -88,15 +88,30 @@ pub fn corner(scene: &mut Scene, frame: Rectangle) {
     scene.line(&edges, Stroke::solid(Colour::AXIS, 1.0));
 }
 
-/// Draws the titles of the axes around a frame, and returns where they end.
+/// Draws the titles of the axes around a frame, for screens, and returns where they end.
 pub fn titles(scene: &mut Scene, frame: Rectangle, across: &str, up: &str) -> f64 {
-    let style = TextStyle::new(12.0)
-        .colour(Colour::GREY)
-        .anchor(Anchor::Middle);
-    scene.text_centred((MARGIN + 6.0, frame.middle().1), up, style.upwards());
-    let baseline = frame.bottom() + 36.0;
+    titled(scene, frame, &Style::SCREEN, [across, up])
+}
+
+/// Draws the titles of the horizontal and of the vertical axis around a frame, and returns where
+/// they end.
+pub fn titled(scene: &mut Scene, frame: Rectangle, style: &Style, [across, up]: [&str; 2]) -> f64 {
+    let text = style.axis().anchor(Anchor::Middle);
+    let at = (style.margin + style.room(6.0), frame.middle().1);
+    scene.text_centred(at, up, text.upwards());
+    let baseline = frame.bottom() + style.room(36.0);
     // A narrow frame's title begins at the page's margin.
-    let x = frame.middle().0.max(MARGIN + style.width(across) / 2.0);
-    scene.text((x, baseline), across, style);
-    baseline + 6.0
+    let half = text.width(across) / 2.0;
+    let x = frame.middle().0.max(style.margin + half);
+    scene.text((x, baseline), across, text);
+    baseline + style.room(6.0)
+}
+
+/// Returns the title of an axis of latencies, shorter where there is little room.
+pub fn latency_title(axis: &AmountAxis, style: &Style) -> String {
+    let from = match style.width {
+        None => " from the instant due",
+        Some(_) => "",
+    };
+    format!("latency{from}, ms{}", axis.scale_note())
 }
