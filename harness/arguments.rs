@@ -49,6 +49,9 @@ pub enum Command {
     /// Compare runs figure by figure, with the uncertainty of each change.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArguments),
+    /// Publish runs, with an index page in Markdown and HTML.
+    #[command(subcommand)]
+    Results(ResultsCommand),
     /// Measure what the model of virtual time needs to know of this machine.
     Calibrate(CalibrateArguments),
     /// Say what this machine can do: timers, priorities, namespaces, netem.
@@ -289,6 +292,40 @@ pub struct ReportArguments {
     /// each mode and client region to a file of its own in the folder instead.
     #[arg(long, value_enum, conflicts_with = "json")]
     pub export: Option<ExportFormat>,
+    /// `paper` draws the charts for papers instead, as `paper-*` in the run's folder: 84 mm wide, or
+    /// 174 mm where that is too narrow, 7 pt DejaVu Sans, to be read in black and white.
+    #[arg(long, value_enum, default_value_t = StyleArgument::Screen, conflicts_with_all = ["json", "export"])]
+    pub style: StyleArgument,
+}
+
+/// What charts are drawn for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StyleArgument {
+    /// Screens.
+    Screen,
+    /// Papers.
+    Paper,
+}
+
+/// What can be done with published runs.
+#[derive(Debug, Subcommand)]
+pub enum ResultsCommand {
+    /// Publish runs: copy figures, charts and report.html, and make the index again. A run that
+    /// doubts its own precision is refused.
+    Publish {
+        /// The runs' folders; each is published under its name.
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<PathBuf>,
+        /// The folder of published runs.
+        #[arg(long, default_value = "results", value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Make the index of published runs again, README.md and index.html, from their summaries.
+    Index {
+        /// The folder of published runs.
+        #[arg(default_value = "results")]
+        folder: PathBuf,
+    },
 }
 
 /// A form of a run's figures for other tools.

@@ -18,6 +18,7 @@ mod output;
 mod pbs_command;
 mod profile_command;
 mod report_command;
+mod results_command;
 mod run_command;
 mod shell_command;
 mod verify_command;
@@ -41,6 +42,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Pbs(arguments) => pbs_command::pbs(&arguments),
         Command::Leaderless(arguments) => leaderless_command::leaderless(&arguments),
         Command::Compare(arguments) => compare_command::compare_runs(&arguments),
+        Command::Results(command) => results_command::results(&command),
         Command::Doctor => doctor_command::doctor(),
         Command::Completions { shell } => shell_command::completions(shell),
         Command::Man => shell_command::manual(),

@@ -8,6 +8,7 @@ mod percentiles;
 
 pub use csv::csv;
 pub use latex::latex;
+pub(crate) use markdown::escaped;
 pub use markdown::markdown;
 pub use openmetrics::openmetrics;
 pub use percentiles::{PercentileFile, percentiles};

@@ -6,7 +6,8 @@
 //! 3. [`html()`]: the report of a run, one page that needs nothing else;
 //! 4. [`export`]: the figures in the forms of other tools;
 //! 5. [`changes()`]: what changed between runs;
-//! 6. [`space_time`]: who sent what to whom in one run, as SVG.
+//! 6. [`published`]: the index of published runs;
+//! 7. [`space_time`]: who sent what to whom in one run, as SVG.
 //!
 //! Nothing here runs anything, reads a clock or writes a file.
 
@@ -19,6 +20,7 @@ pub mod html;
 pub mod matrix;
 pub mod overall;
 mod parallel;
+pub mod published;
 pub mod render;
 pub mod scene;
 pub mod space_time;

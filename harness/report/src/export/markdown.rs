@@ -84,7 +84,7 @@ fn latency(row: &Row<'_>, percentile: Percentile) -> String {
 }
 
 /// Returns text that Markdown and the HTML in it leave as it is.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for character in text.chars() {
         match character {
