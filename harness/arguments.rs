@@ -27,10 +27,11 @@ pub struct Arguments {
 /// What longhaul can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Measure replication modes behind a WAN profile; writes a record, a table and charts.
+    /// Measure replication modes behind a WAN profile; leaves a folder with the record, a table,
+    /// charts and report.html, one page to open in a browser.
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArguments>),
-    /// Print the table and draw the charts of a run again, from its record.
+    /// Print the table of a run and make its charts and report.html again, from its record.
     Report(ReportArguments),
     /// List, show, check and import WAN profiles.
     #[command(subcommand)]
@@ -59,6 +60,9 @@ pub enum Command {
     /// Compare runs figure by figure, with the uncertainty of each change.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArguments),
+    /// Publish runs, with an index page in Markdown and HTML.
+    #[command(subcommand)]
+    Results(ResultsCommand),
     /// Measure what the model of virtual time needs to know of this machine.
     Calibrate(CalibrateArguments),
     /// Lay a profile's links between network namespaces and run any program behind them (Linux).
@@ -304,11 +308,47 @@ pub struct ReportArguments {
     /// Print `summary.json` alone on standard output, and draw nothing.
     #[arg(long)]
     pub json: bool,
-    /// Print all figures in a form for other tools, and draw nothing; `percentiles` writes one
-    /// file a mode and client region into the folder instead, and `knossos`, `elle` and
-    /// `porcupine` one a mode whose history was kept (`run --history`).
+    /// Print figures in a form for other tools, and draw nothing: `csv` has every row of the
+    /// report's table, `openmetrics` what has at least 10 operations beyond it, `markdown` and
+    /// `latex` the main percentiles of all operations due; `percentiles` writes the successes of
+    /// each mode and client region to a file of its own in the folder instead, and `knossos`,
+    /// `elle` and `porcupine` one a mode whose history was kept (`run --history`).
     #[arg(long, value_enum, conflicts_with = "json")]
     pub export: Option<ExportFormat>,
+    /// `paper` draws the charts for papers instead, as `paper-*` in the run's folder: 84 mm wide, or
+    /// 174 mm where that is too narrow, 7 pt DejaVu Sans, to be read in black and white.
+    #[arg(long, value_enum, default_value_t = StyleArgument::Screen, conflicts_with_all = ["json", "export"])]
+    pub style: StyleArgument,
+}
+
+/// What charts are drawn for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StyleArgument {
+    /// Screens.
+    Screen,
+    /// Papers.
+    Paper,
+}
+
+/// What can be done with published runs.
+#[derive(Debug, Subcommand)]
+pub enum ResultsCommand {
+    /// Publish runs: copy figures, charts and report.html, and make the index again. A run that
+    /// doubts its own precision is refused.
+    Publish {
+        /// The runs' folders; each is published under its name.
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<PathBuf>,
+        /// The folder of published runs.
+        #[arg(long, default_value = "results", value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Make the index of published runs again, README.md and index.html, from their summaries.
+    Index {
+        /// The folder of published runs.
+        #[arg(default_value = "results")]
+        folder: PathBuf,
+    },
 }
 
 /// A form of a run's figures for other tools.

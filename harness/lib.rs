@@ -24,6 +24,7 @@ mod output;
 mod pbs_command;
 mod profile_command;
 mod report_command;
+mod results_command;
 mod run_command;
 mod run_folders;
 mod saturate_command;
@@ -53,6 +54,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Saturate(arguments) => saturate_command::run(*arguments),
         Command::Compare(arguments) => compare_command::compare_runs(&arguments),
         Command::Net(command) => net_command::net(command),
+        Command::Results(command) => results_command::results(&command),
         Command::Doctor => doctor_command::doctor(),
         Command::Agent => agent_command::agent(),
         Command::Completions { shell } => shell_command::completions(shell),

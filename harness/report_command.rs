@@ -9,10 +9,10 @@ use longhaul_analysis::{Analysis, analyse};
 use longhaul_experiment::random::{Stream, open_unit};
 use longhaul_experiment::record::{RunDirectory, file_stem};
 use longhaul_experiment::{LinkId, OperationRecord, RunRecord};
-use longhaul_report::{TableOptions, charts, export, html, table};
+use longhaul_report::{Chart, TableOptions, charts, export, html, paper_charts, table};
 use longhaul_wan::marginal::QuantileTable;
 
-use crate::arguments::{ExportFormat, ReportArguments};
+use crate::arguments::{ExportFormat, ReportArguments, StyleArgument};
 use crate::output::{CommandError, json, print, takes_colours, width};
 use crate::sweep_command;
 
@@ -31,6 +31,9 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, CommandErr
     let analysis = analysed(&record);
     let text = match arguments.export {
         _ if arguments.json => summary_json(&analysis)?,
+        None if arguments.style == StyleArgument::Paper => {
+            write_paper_charts(&directory, &record, &analysis)?
+        }
         None => write_report(&directory, &record, &analysis)?,
         Some(ExportFormat::Csv) => export::csv(&analysis.summary),
         Some(ExportFormat::Markdown) => export::markdown(&analysis.summary),
@@ -120,6 +123,55 @@ fn write_histories(
     Ok(paths)
 }
 
+/// Returns summary, table, HTML report and charts as files: names and contents.
+pub(crate) fn report_files(
+    record: &RunRecord,
+    analysis: &Analysis,
+) -> Result<Vec<(String, Vec<u8>)>, CommandError> {
+    let plain = TableOptions {
+        width: 120,
+        service_time: true,
+        ..TableOptions::default()
+    };
+    let mut files = vec![
+        (
+            "summary.json".to_owned(),
+            summary_json(analysis)?.into_bytes(),
+        ),
+        ("table.txt".to_owned(), table(analysis, &plain).into_bytes()),
+        (
+            "report.html".to_owned(),
+            html(record, analysis).into_bytes(),
+        ),
+    ];
+    files.extend(charts(record, analysis).into_iter().flat_map(chart_files));
+    Ok(files)
+}
+
+fn chart_files(chart: Chart) -> [(String, Vec<u8>); 2] {
+    [
+        (format!("{}.svg", chart.name), chart.svg.into_bytes()),
+        (format!("{}.png", chart.name), chart.png),
+    ]
+}
+
+/// Writes the charts for papers into a run's folder; returns their paths.
+fn write_paper_charts(
+    directory: &RunDirectory,
+    record: &RunRecord,
+    analysis: &Analysis,
+) -> Result<String, CommandError> {
+    let mut paths = String::new();
+    let charts = paper_charts(record, analysis);
+    for (name, contents) in charts.into_iter().flat_map(chart_files) {
+        let name = format!("paper-{name}");
+        directory.write_file(&name, &contents)?;
+        paths.push_str(&directory.path().join(name).display().to_string());
+        paths.push('\n');
+    }
+    Ok(paths)
+}
+
 /// Writes summary, table, charts and the HTML report into a run's folder; returns the table for
 /// the terminal.
 pub(crate) fn write_report(
@@ -127,17 +179,8 @@ pub(crate) fn write_report(
     record: &RunRecord,
     analysis: &Analysis,
 ) -> Result<String, CommandError> {
-    directory.write_file("summary.json", summary_json(analysis)?.as_bytes())?;
-    let plain = TableOptions {
-        width: 120,
-        service_time: true,
-        ..TableOptions::default()
-    };
-    directory.write_file("table.txt", table(analysis, &plain).as_bytes())?;
-    directory.write_file("report.html", html(record, analysis).as_bytes())?;
-    for chart in charts(record, analysis) {
-        directory.write_file(&format!("{}.svg", chart.name), chart.svg.as_bytes())?;
-        directory.write_file(&format!("{}.png", chart.name), &chart.png)?;
+    for (name, contents) in report_files(record, analysis)? {
+        directory.write_file(&name, &contents)?;
     }
     let shown = TableOptions {
         width: width(),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use longhaul_analysis::Analysis;
 use longhaul_experiment::RunRecord;
 use longhaul_report::chart::{ThroughputChart, ThroughputPoint, throughput};
-use longhaul_report::{TableOptions, charts, html, table};
+use longhaul_report::{TableOptions, charts, html, paper_charts, table};
 use synthetic::Shape;
 
 fn main() -> std::io::Result<()> {
@@ -67,6 +67,11 @@ fn main() -> std::io::Result<()> {
 fn draw(folder: &Path, name: &str, record: &RunRecord, analysis: &Analysis) -> std::io::Result<()> {
     for chart in charts(record, analysis) {
         let stem = format!("{name}-{}", chart.name);
+        std::fs::write(folder.join(format!("{stem}.svg")), chart.svg)?;
+        std::fs::write(folder.join(format!("{stem}.png")), chart.png)?;
+    }
+    for chart in paper_charts(record, analysis) {
+        let stem = format!("paper-{name}-{}", chart.name);
         std::fs::write(folder.join(format!("{stem}.svg")), chart.svg)?;
         std::fs::write(folder.join(format!("{stem}.png")), chart.png)?;
     }

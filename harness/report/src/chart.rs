@@ -2,9 +2,9 @@
 //!
 //! [`percentile`] draws latency by percentile for all clients together, [`regions`] the same for
 //! each client region, [`grid`] the medians of each mode and region, [`distribution`] the share
-//! done within a time, [`over_time`] every second; [`wan`] what a write sends, [`map`] where the
+//! done within a time, [`over_time`] that of successive seconds; [`wan`] what a write sends, [`map`] where the
 //! regions are, [`delays`] and [`lateness`] how exact the emulation was; [`throughput`] the points
-//! of a sweep. [`axis`], [`plot`], [`panel`], [`theme`] and [`page`] are what they share.
+//! of a sweep. [`style`], [`axis`], [`plot`], [`panel`], [`theme`] and [`page`] are what they share.
 
 pub mod axis;
 pub mod delays;
@@ -18,6 +18,7 @@ pub mod panel;
 pub mod percentile;
 pub mod plot;
 pub mod regions;
+pub mod style;
 pub mod theme;
 pub mod throughput;
 pub mod wan;
@@ -31,7 +32,9 @@ use longhaul_experiment::{OperationKind, RunRecord, parallel};
 
 pub use throughput::{ThroughputChart, ThroughputPoint, throughput};
 
-use crate::render;
+use style::Style;
+
+use crate::render::{self, Medium};
 use crate::scene::Scene;
 
 /// The most charts that are rendered at once: each bitmap takes tens of megabytes meanwhile.
@@ -55,6 +58,18 @@ pub enum Surroundings {
     Drawn,
     /// Around the chart: on a page or in a caption.
     Elsewhere,
+    /// In the caption of a paper, to whose columns the chart is set.
+    Paper,
+}
+
+impl Run<'_> {
+    /// Returns how large things are drawn.
+    pub const fn style(&self) -> Style {
+        match self.surroundings {
+            Surroundings::Drawn | Surroundings::Elsewhere => Style::SCREEN,
+            Surroundings::Paper => Style::PAPER,
+        }
+    }
 }
 
 /// A laid-out chart.
@@ -77,7 +92,7 @@ pub struct Chart {
     pub name: String,
     /// As SVG.
     pub svg: String,
-    /// As PNG, two pixels per CSS pixel.
+    /// As PNG.
     pub png: Vec<u8>,
 }
 
@@ -147,18 +162,38 @@ pub fn charts(record: &RunRecord, analysis: &Analysis) -> Vec<Chart> {
         analysis,
         surroundings: Surroundings::Drawn,
     };
-    let drawings = drawings(&run);
+    rendered(&drawings(&run), &Medium::SCREEN)
+}
+
+/// Draws the same charts for papers: as wide as a column of 84 mm, or as two of 174 mm where one is
+/// too narrow, with sans-serif type of 7 pt (DejaVu Sans), thin lines that dashes and markers tell
+/// apart in black and white, and without titles, which are the caption's. SVGs have no background,
+/// PNGs 600 dots per inch on white.
+pub fn paper_charts(record: &RunRecord, analysis: &Analysis) -> Vec<Chart> {
+    let run = Run {
+        record,
+        analysis,
+        surroundings: Surroundings::Paper,
+    };
+    rendered(&drawings(&run), &Medium::PAPER)
+}
+
+fn rendered(drawings: &[Drawing], medium: &Medium) -> Vec<Chart> {
     let threads = parallel::processors().min(RENDERED_AT_ONCE);
-    parallel::map(&drawings, threads, Drawing::finish)
+    parallel::map(drawings, threads, |drawing| drawing.rendered(medium))
 }
 
 impl Drawing {
-    /// Renders it as SVG and PNG.
+    /// Renders it as SVG, and as PNG with two pixels per CSS pixel.
     pub fn finish(&self) -> Chart {
+        self.rendered(&Medium::SCREEN)
+    }
+
+    fn rendered(&self, medium: &Medium) -> Chart {
         Chart {
             name: self.name.clone(),
-            svg: render::svg(&self.scene),
-            png: render::png(&self.scene),
+            svg: render::svg(&self.scene, medium),
+            png: render::png(&self.scene, medium),
         }
     }
 }
@@ -173,6 +208,9 @@ pub fn drawings(run: &Run<'_>) -> Vec<Drawing> {
         }
     }
     drawings.extend(of_run(run));
+    for drawing in &mut drawings {
+        drawing.scene.scale_strokes(run.style().stroke);
+    }
     drawings
 }
 
@@ -302,10 +340,18 @@ mod tests {
     }
 
     fn drawn(record: &RunRecord, analysis: &Analysis) -> Vec<(String, Scene)> {
+        set(record, analysis, Surroundings::Drawn)
+    }
+
+    fn set(
+        record: &RunRecord,
+        analysis: &Analysis,
+        surroundings: Surroundings,
+    ) -> Vec<(String, Scene)> {
         let run = Run {
             record,
             analysis,
-            surroundings: Surroundings::Drawn,
+            surroundings,
         };
         let named = |drawing: Drawing| (drawing.name, drawing.scene);
         drawings(&run).into_iter().map(named).collect()
@@ -358,6 +404,31 @@ mod tests {
                 let scenes = drawn(&record, &analysis);
                 assert_eq!(scenes.len(), if *regions > 1 { 9 } else { 8 });
                 check(&scenes);
+            }
+        }
+    }
+
+    #[test]
+    fn charts_for_papers_fit_their_columns_with_type_of_seven_points() {
+        let run = analysed(Shape {
+            failures: 300,
+            ..SHAPE
+        });
+        for (modes, regions) in [(1, 1), (3, 5), (7, 5), (12, 19)] {
+            let (record, analysis) = repeated(&run, modes, regions);
+            let scenes = set(&record, &analysis, Surroundings::Paper);
+            check(&scenes);
+            for (name, scene) in &scenes {
+                let column = (scene.width - style::COLUMN).abs() < 0.1;
+                let page = (scene.width - style::PAGE).abs() < 0.1;
+                // Only a grid of 19 regions is wider than a page.
+                let wide = regions > 9 && name.ends_with("grid");
+                assert!(column || page || wide, "{name} is {} wide", scene.width);
+                for shape in &scene.shapes {
+                    // 7 points are 7 / 72 of an inch, 9.33 CSS pixels.
+                    let small = matches!(shape, Drawn::Text { style, .. } if style.size < 9.33);
+                    assert!(!small, "{name}: {shape:?}");
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! All figures of a run in the forms that other tools read.
+//! Figures of a run in the forms that other tools read; each says which it holds.
 
 mod csv;
 mod latex;
@@ -9,6 +9,7 @@ mod percentiles;
 pub use csv::csv;
 pub(crate) use csv::quoted;
 pub use latex::latex;
+pub(crate) use markdown::escaped;
 pub use markdown::markdown;
 pub use openmetrics::openmetrics;
 pub use percentiles::{PercentileFile, percentiles};

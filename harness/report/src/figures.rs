@@ -3,6 +3,17 @@
 use longhaul_analysis::latency::LatencyMs;
 use longhaul_analysis::{OperationSummary, Percentile, Summary};
 
+/// What stands for a percentile that falls among operations that did not succeed.
+pub const NO_SUCCESS: &str = "> time-out";
+
+/// Returns a latency with its unit, or [`NO_SUCCESS`] where there is none.
+pub fn latency(milliseconds: Option<f64>, decimals: usize) -> String {
+    match milliseconds {
+        Some(milliseconds) => format!("{milliseconds:.decimals$} ms"),
+        None => NO_SUCCESS.to_owned(),
+    }
+}
+
 /// What a row's percentiles rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {

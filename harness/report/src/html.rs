@@ -23,7 +23,7 @@ use inline::Palette;
 pub use sentences::sentences;
 pub use sweep::sweep_html;
 
-const STYLE: &str = include_str!("html/style.css");
+pub(crate) const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
 /// Reasons and warnings that are shown at once; more are a click away, and on paper.

@@ -7,7 +7,8 @@
 //! 4. [`export`]: the figures in the forms of other tools;
 //! 5. [`changes()`]: what changed between runs;
 //! 6. [`sweep`]: latency against throughput, as table, chart and page;
-//! 7. [`space_time`]: who sent what to whom in one run, as SVG.
+//! 7. [`published`]: the index of published runs;
+//! 8. [`space_time`]: who sent what to whom in one run, as SVG.
 //!
 //! Nothing here runs anything, reads a clock or writes a file.
 
@@ -19,6 +20,7 @@ pub mod font;
 pub mod html;
 pub mod matrix;
 pub mod overall;
+pub mod published;
 pub mod render;
 pub mod scene;
 pub mod space_time;
@@ -29,7 +31,7 @@ pub mod table;
 mod synthetic;
 
 pub use changes::changes;
-pub use chart::{Chart, charts};
+pub use chart::{Chart, charts, paper_charts};
 pub use html::{html, sweep_html};
 pub use matrix::matrix_table;
 pub use sweep::{sweep_charts, sweep_table};

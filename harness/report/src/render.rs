@@ -13,14 +13,45 @@ use crate::scene::{Anchor, Colour, Point, Scene, Shape, Stroke, TextStyle};
 /// stair-stepped.
 const SVG_SCALE: f64 = 10.0;
 
-/// Pixels of a PNG per CSS pixel, for screens of double density.
-pub const PNG_SCALE: u32 = 2;
-
 /// Drawn pixels per PNG pixel in each direction; averaging them smooths edges.
 const SUPERSAMPLING: u32 = 2;
 
+const MILLIMETRES_PER_INCH: f64 = 25.4;
+
+/// What a scene is rendered for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Medium {
+    /// Pixels of a PNG per CSS pixel.
+    pub pixels: f64,
+    /// Whether an SVG has white behind it, and states its size in CSS pixels instead of millimetres.
+    pub is_screen: bool,
+}
+
+impl Medium {
+    /// Screens of double density.
+    pub const SCREEN: Medium = Medium {
+        pixels: 2.0,
+        is_screen: true,
+    };
+
+    /// Print at 600 dots per inch, of which a CSS pixel is a 96th.
+    pub const PAPER: Medium = Medium {
+        pixels: 600.0 / 96.0,
+        is_screen: false,
+    };
+
+    /// Returns a length of CSS pixels as an SVG states it.
+    fn stated(&self, length: f64) -> String {
+        if self.is_screen {
+            format!("{length:.0}")
+        } else {
+            format!("{:.2}mm", length / 96.0 * MILLIMETRES_PER_INCH)
+        }
+    }
+}
+
 /// Renders a scene as SVG.
-pub fn svg(scene: &Scene) -> String {
+pub fn svg(scene: &Scene, medium: &Medium) -> String {
     let size = |length: f64| (length * SVG_SCALE).round() as u32;
     let (width, height) = (size(scene.width), size(scene.height));
     let mut text = String::new();
@@ -29,33 +60,34 @@ pub fn svg(scene: &Scene) -> String {
             backend: SVGBackend::with_string(&mut text, (width, height)),
             scale: SVG_SCALE,
         };
-        pen.draw(scene);
+        pen.draw(scene, medium.is_screen);
         pen.backend.present().expect("drawing into memory succeeds");
     }
-    // The backend states its units as the size: state the size in CSS pixels instead.
+    // The backend states its units as the size: state the size on the medium instead.
     let stated = format!("width=\"{width}\" height=\"{height}\"");
     let wanted = format!(
-        "width=\"{:.0}\" height=\"{:.0}\" stroke-linejoin=\"round\"",
-        scene.width, scene.height
+        "width=\"{}\" height=\"{}\" stroke-linejoin=\"round\"",
+        medium.stated(scene.width),
+        medium.stated(scene.height)
     );
     text.replacen(&stated, &wanted, 1)
 }
 
-/// Renders a scene as PNG, [`PNG_SCALE`] pixels per unit.
-pub fn png(scene: &Scene) -> Vec<u8> {
-    let size = |length: f64| length.round() as u32 * PNG_SCALE;
+/// Renders a scene as PNG on white.
+pub fn png(scene: &Scene, medium: &Medium) -> Vec<u8> {
+    let size = |length: f64| (length * medium.pixels).round() as u32;
     let (width, height) = (size(scene.width), size(scene.height));
     let (wide, high) = (width * SUPERSAMPLING, height * SUPERSAMPLING);
     let mut drawn = vec![255; wide as usize * high as usize * 3];
     {
         let mut pen = Pen {
             backend: BitMapBackend::with_buffer(&mut drawn, (wide, high)),
-            scale: f64::from(PNG_SCALE * SUPERSAMPLING),
+            scale: medium.pixels * f64::from(SUPERSAMPLING),
         };
-        pen.draw(scene);
+        pen.draw(scene, false);
         pen.backend.present().expect("drawing into memory succeeds");
     }
-    encode(&average(&drawn, width, height), width, height)
+    encode(&average(&drawn, width, height), (width, height), medium)
 }
 
 /// Averages squares of drawn pixels.
@@ -79,13 +111,21 @@ fn average(drawn: &[u8], width: u32, height: u32) -> Vec<u8> {
     averaged
 }
 
-fn encode(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
+fn encode(pixels: &[u8], (width, height): (u32, u32), medium: &Medium) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Default);
     encoder.set_filter(png::FilterType::Up);
+    if !medium.is_screen {
+        let per_metre = medium.pixels * 96.0 * 1000.0 / MILLIMETRES_PER_INCH;
+        encoder.set_pixel_dims(Some(png::PixelDimensions {
+            xppu: per_metre.round() as u32,
+            yppu: per_metre.round() as u32,
+            unit: png::Unit::Meter,
+        }));
+    }
     encoder
         .write_header()
         .and_then(|mut writer| writer.write_image_data(pixels))
@@ -104,11 +144,13 @@ trait DrawText {
 }
 
 impl<B: DrawingBackend + DrawText> Pen<B> {
-    fn draw(&mut self, scene: &Scene) {
-        let corners = [(0.0, 0.0), (scene.width, scene.height)].map(|point| self.place(point));
-        self.backend
-            .draw_rect(corners[0], corners[1], &shape(Colour::WHITE, 1), true)
-            .expect("drawing into memory succeeds");
+    fn draw(&mut self, scene: &Scene, on_white: bool) {
+        if on_white {
+            let corners = [(0.0, 0.0), (scene.width, scene.height)].map(|point| self.place(point));
+            self.backend
+                .draw_rect(corners[0], corners[1], &shape(Colour::WHITE, 1), true)
+                .expect("drawing into memory succeeds");
+        }
         for shape in &scene.shapes {
             match shape {
                 Shape::Line { points, stroke } => self.line(points, stroke),
@@ -230,21 +272,37 @@ mod tests {
 
     #[test]
     fn an_svg_states_css_pixels_and_draws_in_tenths_of_them() {
-        let svg = svg(&scene());
+        let svg = svg(&scene(), &Medium::SCREEN);
         assert!(svg.contains("width=\"60\" height=\"40\""), "{svg}");
         assert!(svg.contains("viewBox=\"0 0 600 400\""), "{svg}");
         assert!(svg.contains("points=\"50,50 550,350"), "{svg}");
     }
 
     #[test]
+    fn paper_has_no_background_and_states_its_size() {
+        // 60 CSS pixels are 60 / 96 inches: 15.88 mm, and 375 dots at 600 an inch.
+        let drawn = svg(&scene(), &Medium::PAPER);
+        assert!(
+            drawn.contains("width=\"15.88mm\" height=\"10.58mm\""),
+            "{drawn}"
+        );
+        assert!(!drawn.contains("<rect"), "{drawn}");
+        let bytes = png(&scene(), &Medium::PAPER);
+        let info = png::Decoder::new(bytes.as_slice()).read_info().unwrap();
+        assert_eq!((info.info().width, info.info().height), (375, 250));
+        // 600 dots an inch are 23622 a metre.
+        assert_eq!(info.info().pixel_dims.unwrap().xppu, 23_622);
+    }
+
+    #[test]
     fn text_is_escaped_in_svg() {
-        let svg = svg(&scene());
+        let svg = svg(&scene(), &Medium::SCREEN);
         assert!(svg.contains("a &lt;b&gt; &amp; &quot;c&quot;"), "{svg}");
     }
 
     #[test]
     fn a_png_has_double_density_and_both_ink_and_paper() {
-        let bytes = png(&scene());
+        let bytes = png(&scene(), &Medium::SCREEN);
         assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
         let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
         assert_eq!((number(16), number(20)), (120, 80));

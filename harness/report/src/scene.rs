@@ -136,6 +136,11 @@ impl TextStyle {
         }
     }
 
+    /// Returns it in another size.
+    pub const fn sized(self, size: f64) -> TextStyle {
+        TextStyle { size, ..self }
+    }
+
     /// Returns it in bold.
     pub const fn bold(self) -> TextStyle {
         TextStyle {
@@ -338,6 +343,15 @@ impl Scene {
             (at.0, at.1 + shift)
         };
         self.text(at, text, style);
+    }
+
+    /// Multiplies the widths of all strokes.
+    pub fn scale_strokes(&mut self, factor: f64) {
+        for shape in &mut self.shapes {
+            if let Shape::Line { stroke, .. } = shape {
+                stroke.width *= factor;
+            }
+        }
     }
 
     /// Returns the area of each text with the text, in drawing order.

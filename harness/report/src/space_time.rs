@@ -8,6 +8,9 @@
 
 use std::fmt::Write as _;
 
+use crate::font::{self, Face};
+use crate::scene::Rectangle;
+
 /// A diagram as data. Instants are nanoseconds of one clock; lanes count from the top.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpaceTime {
@@ -69,8 +72,6 @@ const TOP: f64 = 56.0;
 const LANE: f64 = 64.0;
 const BAR: f64 = 12.0;
 const FONT: f64 = 10.0;
-/// The mean width of a character at that size.
-const CHARACTER: f64 = 5.6;
 /// The least and the most width of a gap between two instants.
 const GAP: (f64, f64) = (3.0, 60.0);
 /// The width of a millisecond.
@@ -150,40 +151,23 @@ impl Scale {
     }
 }
 
-/// A rectangle that text covers.
-#[derive(Clone, Copy, Debug)]
-struct Area {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-}
-
-impl Area {
-    fn meets(self, other: Area) -> bool {
-        self.left < other.right
-            && other.left < self.right
-            && self.top < other.bottom
-            && other.top < self.bottom
-    }
-}
-
 struct Drawing {
     svg: String,
     scale: Scale,
     /// Where text stands already.
-    taken: Vec<Area>,
+    taken: Vec<Rectangle>,
 }
 
 impl Drawing {
     fn open(&mut self, title: &str, width: f64, height: f64) {
         self.put(format_args!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" \
-             width=\"{width:.0}\" height=\"{height:.0}\" font-family=\"sans-serif\" \
+             width=\"{width:.0}\" height=\"{height:.0}\" font-family=\"{}\" \
              font-size=\"{FONT}\">\n<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"8\" \
              refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 \
              8z\" fill=\"#34495e\"/></marker></defs>\n<rect width=\"100%\" height=\"100%\" \
              fill=\"#fff\"/>\n<text x=\"12\" y=\"22\" font-size=\"15\">{}</text>",
+            font::FAMILY,
             escaped(title)
         ));
     }
@@ -296,15 +280,15 @@ impl Drawing {
 
     /// Writes a text at the first of some heights where no other stands; says whether it did.
     fn write(&mut self, text: &str, x: f64, rows: &[f64]) -> bool {
-        let width = text.chars().count() as f64 * CHARACTER;
+        let width = font::width(text, FONT, Face::Regular);
         for &y in rows {
-            let area = Area {
+            let area = Rectangle {
                 left: x,
-                right: x + width,
                 top: y - FONT,
-                bottom: y + 2.0,
+                width,
+                height: FONT + 2.0,
             };
-            if self.taken.iter().all(|&taken| !taken.meets(area)) {
+            if !self.taken.iter().any(|taken| taken.overlaps(&area)) {
                 self.taken.push(area);
                 self.put(format_args!(
                     "<text x=\"{x:.1}\" y=\"{y:.1}\" stroke=\"#fff\" stroke-width=\"3\" \

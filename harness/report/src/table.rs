@@ -8,6 +8,7 @@ mod columns;
 use longhaul_analysis::{Analysis, ModeSummary, OperationSummary, RegionSummary, Summary};
 
 use crate::chart::page;
+use crate::figures::NO_SUCCESS;
 use columns::{Layout, Row};
 
 /// How a table is printed.
@@ -196,10 +197,7 @@ impl Page<'_> {
     fn lines(&mut self, lines: &[String]) {
         for line in lines {
             let line = if self.options.colour {
-                line.replace(
-                    columns::NO_SUCCESS,
-                    &self.painted("31", columns::NO_SUCCESS),
-                )
+                line.replace(NO_SUCCESS, &self.painted("31", NO_SUCCESS))
             } else {
                 line.clone()
             };

@@ -2,6 +2,8 @@
 
 use longhaul_analysis::Curve;
 
+use super::style::Style;
+
 /// The percentile axis: log 1/(1-p), so that each further nine takes as much room as the last.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PercentileAxis {
@@ -10,6 +12,14 @@ pub struct PercentileAxis {
 }
 
 impl PercentileAxis {
+    /// Returns its title, shorter where there is little room.
+    pub const fn title(style: &Style) -> &'static str {
+        match style.width {
+            None => "percentile of all operations due, logarithmic in 1/(1 − p)",
+            Some(_) => "percentile of operations due, log 1/(1 − p)",
+        }
+    }
+
     /// Percentiles that get a grid line, with their labels.
     const TICKS: [(f64, &str); 7] = [
         (0.5, "50"),
@@ -35,8 +45,21 @@ impl PercentileAxis {
         (nines(quantile) / self.end).clamp(0.0, 1.0)
     }
 
-    /// Returns the grid lines: quantile and label, without the leading `p`.
-    pub fn ticks(&self) -> impl Iterator<Item = (f64, &'static str)> {
+    /// Returns the quantiles that get grid lines.
+    pub fn marked(&self) -> impl Iterator<Item = f64> {
+        self.labelled().map(|(quantile, _)| quantile)
+    }
+
+    /// Returns the grid lines.
+    pub fn ticks(&self) -> Vec<Tick> {
+        let tick = |(quantile, label)| Tick {
+            position: self.position(quantile),
+            label: format!("p{label}"),
+        };
+        self.labelled().map(tick).collect()
+    }
+
+    fn labelled(&self) -> impl Iterator<Item = (f64, &'static str)> {
         let end = self.end + 1e-9;
         PercentileAxis::TICKS
             .into_iter()
@@ -49,7 +72,16 @@ fn nines(quantile: f64) -> f64 {
     -(1.0 - quantile).max(1e-12).log10()
 }
 
-/// The axis of latencies and of other amounts that are not negative.
+/// A labelled grid line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tick {
+    /// Where it stands along its axis, 0 (lower end) to 1.
+    pub position: f64,
+    /// What it says.
+    pub label: String,
+}
+
+/// The axis of latencies and of other amounts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AmountAxis {
     low: f64,
@@ -115,6 +147,15 @@ impl AmountAxis {
         }
     }
 
+    /// Returns the linear axis between two different amounts, of which the lower may be negative.
+    pub fn between(low: f64, high: f64) -> AmountAxis {
+        AmountAxis {
+            low,
+            high,
+            logarithmic: false,
+        }
+    }
+
     /// Returns the linear axis from 0 to 100%.
     pub const fn percent() -> AmountAxis {
         AmountAxis {
@@ -142,9 +183,9 @@ impl AmountAxis {
         }
     }
 
-    /// Says whether it is logarithmic.
-    pub const fn is_logarithmic(&self) -> bool {
-        self.logarithmic
+    /// Returns the largest amount on it.
+    pub const fn high(&self) -> f64 {
+        self.high
     }
 
     /// Returns where a latency stands, 0 (lower end) to 1.
@@ -152,13 +193,22 @@ impl AmountAxis {
         let share = if self.logarithmic {
             (latency_ms.max(self.low) / self.low).ln() / (self.high / self.low).ln()
         } else {
-            latency_ms / self.high
+            (latency_ms - self.low) / (self.high - self.low)
         };
         share.clamp(0.0, 1.0)
     }
 
-    /// Returns the grid lines in milliseconds, about `wanted` of them.
-    pub fn ticks(&self, wanted: usize) -> Vec<f64> {
+    /// Returns the grid lines, about `wanted` of them, their labels with a unit.
+    pub fn ticks(&self, wanted: usize, unit: &str) -> Vec<Tick> {
+        let tick = |amount: f64| Tick {
+            position: self.position(amount),
+            label: format!("{}{unit}", tick_label(amount)),
+        };
+        self.marked(wanted).into_iter().map(tick).collect()
+    }
+
+    /// Returns the amounts that get grid lines, about `wanted` of them.
+    fn marked(&self, wanted: usize) -> Vec<f64> {
         if self.logarithmic {
             self.logarithmic_ticks(wanted)
         } else {
@@ -167,9 +217,10 @@ impl AmountAxis {
     }
 
     fn linear_ticks(&self, wanted: usize) -> Vec<f64> {
-        let step = step(self.high, wanted);
-        (0..)
-            .map(|index| f64::from(index) * step)
+        let step = step(self.high - self.low, wanted);
+        let first = (self.low / step).ceil() as i64;
+        (first..)
+            .map(|index| index as f64 * step)
             .take_while(|tick| *tick <= self.high)
             .collect()
     }
@@ -197,7 +248,7 @@ impl AmountAxis {
 }
 
 /// Returns a round step that cuts a length into at most `wanted` parts.
-pub fn step(length: f64, wanted: usize) -> f64 {
+fn step(length: f64, wanted: usize) -> f64 {
     let rough = length / wanted.max(1) as f64;
     let power = 10f64.powf(rough.log10().floor());
     [1.0, 2.0, 2.5, 5.0, 10.0]
@@ -218,8 +269,8 @@ pub fn short(amount: f64) -> String {
 }
 
 /// Returns a tick's label: no more decimals than it needs.
-pub fn tick_label(tick_ms: f64) -> String {
-    let rounded = (tick_ms * 1e6).round() / 1e6;
+fn tick_label(tick: f64) -> String {
+    let rounded = (tick * 1e6).round() / 1e6;
     format!("{rounded}")
 }
 
@@ -246,30 +297,42 @@ mod tests {
         for (quantile, position) in [(0.0, 0.0), (0.9, 0.25), (0.99, 0.5), (0.9999, 1.0)] {
             assert!((axis.position(quantile) - position).abs() < 1e-9);
         }
-        let labels: Vec<_> = axis.ticks().map(|(_, label)| label).collect();
-        assert_eq!(labels, ["50", "90", "99", "99.9", "99.99"]);
+        let labels: Vec<_> = axis.ticks().into_iter().map(|tick| tick.label).collect();
+        assert_eq!(labels, ["p50", "p90", "p99", "p99.9", "p99.99"]);
     }
 
     #[test]
     fn a_wide_range_is_logarithmic_and_a_narrow_one_starts_at_zero() {
         let narrow = AmountAxis::fitting([curve(&[20.0, 100.0])].iter());
-        assert!(!narrow.is_logarithmic());
-        assert_eq!(narrow.ticks(6), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
+        assert_eq!(narrow.scale_note(), "");
+        assert_eq!(narrow.marked(6), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
         let wide = AmountAxis::fitting([curve(&[0.5, 300.0])].iter());
-        assert!(wide.is_logarithmic());
+        assert_eq!(wide.scale_note(), ", logarithmic");
         assert_eq!(
-            wide.ticks(9),
+            wide.marked(9),
             [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0]
         );
-        assert_eq!(wide.ticks(4), [1.0, 10.0, 100.0]);
+        assert_eq!(wide.marked(4), [1.0, 10.0, 100.0]);
     }
 
     #[test]
     fn axes_without_curves_are_still_axes() {
         let axis = AmountAxis::fitting(std::iter::empty());
         assert!(axis.position(1.0).is_finite());
-        assert!(!axis.ticks(5).is_empty());
-        assert!(PercentileAxis::fitting(std::iter::empty()).ticks().count() >= 3);
+        assert!(!axis.ticks(5, "").is_empty());
+        assert!(PercentileAxis::fitting(std::iter::empty()).ticks().len() >= 3);
+    }
+
+    #[test]
+    fn an_axis_of_differences_has_a_line_at_zero() {
+        let axis = AmountAxis::between(-45.0, 100.0);
+        // 145 in at most 6 parts: steps of 25.
+        let labels = axis.ticks(6, " µs").into_iter().map(|tick| tick.label);
+        assert_eq!(
+            labels.collect::<Vec<_>>(),
+            ["-25 µs", "0 µs", "25 µs", "50 µs", "75 µs", "100 µs"]
+        );
+        assert!((axis.position(0.0) - 45.0 / 145.0).abs() < 1e-9);
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use longhaul_experiment::record::KindRecord;
 
 use super::axis::AmountAxis;
-use super::page::{self, MARGIN};
 use super::plot::{self, Plot};
-use super::{Run, Shown, regions, theme};
+use super::{Run, Shown, page, theme};
 use crate::overall::{overall, percentiles};
-use crate::scene::{Point, Rectangle, Scene, Stroke};
+use crate::scene::{Anchor, Point, Rectangle, Scene, Stroke};
 
 const PLOT: (f64, f64) = (880.0, 340.0);
+/// Stands at the right edge where latencies lie beyond it.
+const BEYOND: &str = "the longest 0.1% or less lie beyond this edge";
 
 /// Lays out the chart.
 pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
@@ -20,41 +21,56 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
         .enumerate()
         .filter_map(|(index, mode)| Some((index, overall(mode, shown)?)))
         .collect();
-    let left = MARGIN + 56.0;
-    let mut scene = Scene::new(left + PLOT.0 + MARGIN + 20.0, 0.0);
+    let style = run.style();
+    let left = style.margin + style.room(56.0);
+    let size = style.plot(left, PLOT);
+    let width = left + size.0 + style.margin + 20.0;
+    let mut scene = Scene::new(style.width.unwrap_or(width), 0.0);
     let title = format!(
         "Distribution of latency of {}s, all client regions",
         shown.name()
     );
     let top = page::heading(&mut scene, &title, run);
-    let top = regions::names(&mut scene, top, run, shown) + 12.0;
+    let top = page::names(&mut scene, top, run, shown) + style.room(22.0);
     let ends = modes.iter().flat_map(|(_, whole)| ends_ms(whole));
     let plot = Plot {
         frame: Rectangle {
             left,
             top,
-            width: PLOT.0,
-            height: PLOT.1,
+            width: size.0,
+            height: size.1,
         },
         across: AmountAxis::spanning(ends),
         up: AmountAxis::percent(),
-        tick_size: 11.0,
+        tick_size: style.tick,
     };
     plot.axes(&mut scene, " ms");
+    let most = |whole: &KindRecord| whole.latency.maximum_ns();
+    let longest = modes.iter().filter_map(|(_, whole)| most(whole)).max();
+    if longest.is_some_and(|longest| longest as f64 / 1e6 > plot.across.high()) {
+        let at = (plot.frame.right(), plot.frame.top - style.room(5.0));
+        scene.text(at, BEYOND, style.note().anchor(Anchor::End));
+    }
     for (mode, whole) in &modes {
-        line(&mut scene, &plot, *mode, whole);
+        let stroke = theme::line(*mode, 2.2, &style);
+        line(&mut scene, &plot, stroke, whole);
     }
     for (mode, whole) in &modes {
         let name = run.analysis.summary.modes.get(*mode);
         let name = name.map_or("", |mode| mode.mode.as_str());
-        marks(&mut scene, &plot, (*mode, name), whole);
+        let marker = Marker {
+            mode: *mode,
+            name,
+            radius: style.marker,
+        };
+        marks(&mut scene, &plot, &marker, whole);
     }
     let across = format!(
         "latency from the instant due, ms{}",
         plot.across.scale_note()
     );
     let up = "share of all operations due, %";
-    let bottom = plot::titles(&mut scene, plot.frame, &across, up);
+    let bottom = plot::titled(&mut scene, plot.frame, &style, [&across, up]);
     page::footer(&mut scene, bottom, run);
     scene
 }
@@ -68,7 +84,7 @@ fn ends_ms(whole: &KindRecord) -> Vec<f64> {
     least.into_iter().chain(most).collect()
 }
 
-fn line(scene: &mut Scene, plot: &Plot, mode: usize, whole: &KindRecord) {
+fn line(scene: &mut Scene, plot: &Plot, stroke: Stroke, whole: &KindRecord) {
     let mut points: Vec<Point> = Vec::new();
     let (mut below, mut last) = (0u64, None);
     let share = |count: u64| 100.0 * count as f64 / whole.due as f64;
@@ -87,19 +103,25 @@ fn line(scene: &mut Scene, plot: &Plot, mode: usize, whole: &KindRecord) {
         last = Some(after);
     }
     points.extend(last);
-    let colour = theme::colour(mode);
-    scene.line(&points, Stroke::solid(colour, 2.2));
+    scene.line(&points, stroke);
     if let Some(end) = last {
         let right = (plot.frame.right(), end.1);
         if whole.ok < whole.due {
             // What is missing from 100% did not succeed.
-            scene.line(&[end, right], Stroke::dashed(colour, 1.2, 2.0, 2.0));
+            scene.line(&[end, right], Stroke::dashed(stroke.colour, 1.2, 2.0, 2.0));
         }
     }
 }
 
+/// What tells a mode's line from the others'.
+struct Marker<'a> {
+    mode: usize,
+    name: &'a str,
+    radius: f64,
+}
+
 /// Draws markers at quarters, and marks some percentiles for the pointer.
-fn marks(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), whole: &KindRecord) {
+fn marks(scene: &mut Scene, plot: &Plot, marker: &Marker<'_>, whole: &KindRecord) {
     for percent in [1u64, 5, 10, 25, 50, 75, 90, 95, 99] {
         let rank = (whole.due * percent).div_ceil(100);
         let Some(value) = whole.latency.value_at_rank_ns(rank) else {
@@ -108,8 +130,9 @@ fn marks(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), whole: &Ki
         let latency_ms = value as f64 / 1e6;
         let at = plot.place(latency_ms, percent as f64);
         if [25, 50, 75].contains(&percent) {
-            theme::marker(scene, mode, at, 3.8);
+            theme::marker(scene, marker.mode, at, marker.radius);
         }
-        scene.mark_point(at, format!("{name}: {percent}% within {latency_ms:.2} ms"));
+        let text = format!("{}: {percent}% within {latency_ms:.2} ms", marker.name);
+        scene.mark_point(at, text);
     }
 }

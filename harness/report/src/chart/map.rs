@@ -11,8 +11,8 @@ use longhaul_experiment::profile::Coordinates;
 use longhaul_experiment::{RegionIndex, Topology};
 
 use super::axis::short;
-use super::page::{self, MARGIN};
-use super::{Run, theme};
+use super::style::Style;
+use super::{Run, page, theme};
 use crate::scene::{Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
 use labels::Room;
@@ -20,9 +20,6 @@ use projection::View;
 
 const WIDTH: f64 = 980.0;
 const RADIUS: f64 = 4.5;
-const NAME: TextStyle = TextStyle::new(11.0).bold();
-const ROUND_TRIP: TextStyle = TextStyle::new(10.0);
-const SMALL: TextStyle = TextStyle::new(10.5).colour(Colour::GREY);
 /// Up to so many regions all links are drawn alike; beyond, the preferred leader's stand out.
 const ALL_LINKS_MAX: usize = 6;
 
@@ -43,11 +40,18 @@ pub fn scene(run: &Run<'_>) -> Option<Scene> {
     if places.len() < 2 {
         return None;
     }
-    let mut scene = Scene::new(WIDTH + 2.0 * MARGIN, 0.0);
+    // One column has no room for the names.
+    let style = run.style().across_columns();
+    let width = style.width.unwrap_or(WIDTH + 2.0 * style.margin);
+    let mut scene = Scene::new(width, 0.0);
     let title = "Regions and round trips between them";
-    let top = page::heading(&mut scene, title, run) + 4.0;
+    let top = page::heading(&mut scene, title, run) + style.room(4.0);
     let coordinates: Vec<Coordinates> = places.iter().map(|place| place.coordinates).collect();
-    let view = View::around(&coordinates, (MARGIN, top), WIDTH);
+    let view = View::around(
+        &coordinates,
+        (style.margin, top),
+        width - 2.0 * style.margin,
+    );
     for (surface, ring) in coastline::rings() {
         let fill = match surface {
             coastline::Surface::Land => Colour::LAND,
@@ -58,13 +62,18 @@ pub fn scene(run: &Run<'_>) -> Option<Scene> {
             scene.polygon(clipped, fill);
         }
     }
-    let mut room = Room::new(view.frame);
+    let mut map = Map {
+        room: Room::new(view.frame),
+        scene,
+        style,
+    };
+    let radius = map.radius();
     let dots: Vec<Point> = places
         .iter()
         .map(|place| view.place(place.coordinates))
         .collect();
     for dot in &dots {
-        room.take_around(*dot, RADIUS + 1.0);
+        map.room.take_around(*dot, radius + 1.0);
     }
     let links = links(&view, topology, &places);
     for link in &links {
@@ -74,24 +83,25 @@ pub fn scene(run: &Run<'_>) -> Option<Scene> {
             (Colour::AXIS, 0.5)
         };
         for piece in &link.pieces {
-            scene.line(piece, Stroke::solid(colour, width));
+            map.scene.line(piece, Stroke::solid(colour, width));
             if link.stands_out {
-                room.note_line(piece[0], piece[piece.len() - 1]);
+                map.room.note_line(piece[0], piece[piece.len() - 1]);
             }
         }
     }
     for (place, dot) in places.iter().zip(&dots) {
-        draw_place(&mut scene, &mut room, place, *dot);
+        map.draw_place(place, *dot);
     }
     for link in links.iter().filter(|link| link.stands_out) {
-        label_link(&mut scene, &mut room, link);
+        map.label_link(link);
     }
     for (place, dot) in places.iter().zip(&dots) {
-        scene.mark_point(*dot, describe(topology, &places, place));
+        map.scene
+            .mark_point(*dot, describe(topology, &places, place));
     }
-    let bottom = key(&mut scene, view.frame, &places);
-    page::footer(&mut scene, bottom, run);
-    Some(scene)
+    let bottom = map.key(view.frame, &places);
+    page::footer(&mut map.scene, bottom, run);
+    Some(map.scene)
 }
 
 fn places(topology: &Topology) -> Option<Vec<Place<'_>>> {
@@ -143,47 +153,104 @@ fn round_trip_ms(topology: &Topology, a: &Place<'_>, b: &Place<'_>) -> f64 {
     profile.round_trip(a.region, b.region).as_secs_f64() * 1e3
 }
 
-fn draw_place(scene: &mut Scene, room: &mut Room, place: &Place<'_>, dot: Point) {
-    let fill = if place.replica {
-        Colour::INK
-    } else {
-        Colour::WHITE
-    };
-    theme::dot(scene, dot, RADIUS, fill);
-    if place.leader {
-        theme::ring(scene, dot, RADIUS + 3.0);
+/// A map being drawn.
+struct Map {
+    scene: Scene,
+    room: Room,
+    style: Style,
+}
+
+impl Map {
+    /// Returns the radius of a region's dot.
+    fn radius(&self) -> f64 {
+        self.style.room(RADIUS)
     }
-    let size = (NAME.width(place.name), NAME.size);
-    if let Some(area) = room.beside(dot, size) {
+
+    fn draw_place(&mut self, place: &Place<'_>, dot: Point) {
+        let fill = if place.replica {
+            Colour::INK
+        } else {
+            Colour::WHITE
+        };
+        let radius = self.radius();
+        theme::dot(&mut self.scene, dot, radius, fill);
+        if place.leader {
+            theme::ring(&mut self.scene, dot, radius + self.style.room(3.0));
+        }
+        let name = TextStyle {
+            size: self.style.tick,
+            ..self.style.name()
+        };
+        let size = (name.width(place.name), name.size);
+        let Some(area) = self.room.beside(dot, size) else {
+            return;
+        };
         let near = (
             dot.0.clamp(area.left, area.right()),
             dot.1.clamp(area.top, area.bottom()),
         );
         if (near.0 - dot.0).hypot(near.1 - dot.1) > 14.0 {
-            scene.line(&[dot, near], Stroke::solid(Colour::INK, 0.7));
+            self.scene
+                .line(&[dot, near], Stroke::solid(Colour::INK, 0.7));
         }
-        if room.is_crossed(&area) {
-            halo(scene, area);
+        if self.room.is_crossed(&area) {
+            halo(&mut self.scene, area);
         }
-        scene.text_centred((area.left, area.middle().1), place.name, NAME);
+        let at = (area.left, area.middle().1);
+        self.scene.text_centred(at, place.name, name);
     }
-}
 
-fn label_link(scene: &mut Scene, room: &mut Room, link: &Line) {
-    let size = (ROUND_TRIP.width(&link.text), ROUND_TRIP.size);
-    // The longer piece has more room.
-    let length = |piece: &Vec<Point>| {
-        let (from, to) = (piece[0], piece[piece.len() - 1]);
-        (to.0 - from.0).hypot(to.1 - from.1)
-    };
-    let mut pieces: Vec<&Vec<Point>> = link.pieces.iter().collect();
-    pieces.sort_by(|a, b| length(b).total_cmp(&length(a)));
-    let mut ends = pieces
-        .iter()
-        .map(|piece| (piece[0], piece[piece.len() - 1]));
-    if let Some(area) = ends.find_map(|(from, to)| room.along(from, to, size)) {
-        halo(scene, area);
-        scene.text_centred((area.left, area.middle().1), link.text.clone(), ROUND_TRIP);
+    fn label_link(&mut self, link: &Line) {
+        let style = TextStyle::new(self.style.panel_tick);
+        let size = (style.width(&link.text), style.size);
+        // The longer piece has more room.
+        let length = |piece: &Vec<Point>| {
+            let (from, to) = (piece[0], piece[piece.len() - 1]);
+            (to.0 - from.0).hypot(to.1 - from.1)
+        };
+        let mut pieces: Vec<&Vec<Point>> = link.pieces.iter().collect();
+        pieces.sort_by(|a, b| length(b).total_cmp(&length(a)));
+        let mut ends = pieces
+            .iter()
+            .map(|piece| (piece[0], piece[piece.len() - 1]));
+        let room = &mut self.room;
+        if let Some(area) = ends.find_map(|(from, to)| room.along(from, to, size)) {
+            halo(&mut self.scene, area);
+            let at = (area.left, area.middle().1);
+            self.scene.text_centred(at, link.text.clone(), style);
+        }
+    }
+
+    fn key(&mut self, frame: Rectangle, places: &[Place<'_>]) -> f64 {
+        let note = self.style.note();
+        let [gap, apart, ring] = [12.0, 24.0, 3.0].map(|room| self.style.room(room));
+        let radius = self.radius();
+        let y = frame.bottom() + self.style.room(18.0);
+        let mut x = frame.left + self.style.room(8.0);
+        let mut entry = |scene: &mut Scene, text: &str, fill: Colour, leader: bool| {
+            theme::dot(scene, (x, y), radius, fill);
+            if leader {
+                theme::ring(scene, (x, y), radius + ring);
+            }
+            scene.text_centred((x + gap, y), text, note);
+            x += gap + note.width(text) + apart;
+        };
+        entry(&mut self.scene, "replica", Colour::INK, false);
+        entry(&mut self.scene, "preferred leader", Colour::INK, true);
+        if places.iter().any(|place| !place.replica) {
+            entry(&mut self.scene, "clients only", Colour::WHITE, false);
+        }
+        let links = if places.len() <= ALL_LINKS_MAX {
+            ""
+        } else {
+            " Strong lines lead to the preferred leader."
+        };
+        let text = format!(
+            "Round trips at the links' least delays, as far as there is room for them. Lines are \
+             straight on the map, not the way of cables.{links} Coastlines: Natural Earth."
+        );
+        let at = (frame.left, y + self.style.room(10.0));
+        page::note(&mut self.scene, at, &text, &self.style)
     }
 }
 
@@ -225,32 +292,4 @@ fn describe(topology: &Topology, places: &[Place<'_>], place: &Place<'_>) -> Str
         place.name,
         distances.join(", ")
     )
-}
-
-fn key(scene: &mut Scene, frame: Rectangle, places: &[Place<'_>]) -> f64 {
-    let y = frame.bottom() + 18.0;
-    let mut x = frame.left + 8.0;
-    let mut entry = |scene: &mut Scene, text: &str, fill: Colour, leader: bool| {
-        theme::dot(scene, (x, y), RADIUS, fill);
-        if leader {
-            theme::ring(scene, (x, y), RADIUS + 3.0);
-        }
-        scene.text_centred((x + 12.0, y), text, SMALL);
-        x += 12.0 + SMALL.width(text) + 24.0;
-    };
-    entry(scene, "replica", Colour::INK, false);
-    entry(scene, "preferred leader", Colour::INK, true);
-    if places.iter().any(|place| !place.replica) {
-        entry(scene, "clients only", Colour::WHITE, false);
-    }
-    let links = if places.len() <= ALL_LINKS_MAX {
-        ""
-    } else {
-        " Strong lines lead to the preferred leader."
-    };
-    let text = format!(
-        "Round trips at the links' least delays, as far as there is room for them. Lines are \
-         straight on the map, not the way of cables.{links} Coastlines: Natural Earth."
-    );
-    page::paragraph(scene, (frame.left, y + 10.0), &text, SMALL)
 }

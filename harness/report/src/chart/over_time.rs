@@ -1,25 +1,26 @@
-//! Latency over time: for each mode a panel with the median of every second and bands up to p99.
+//! Latency over time: for each mode a panel with the median of successive spans and bands up to
+//! p99. Spans last a second at least.
 
 mod seconds;
 
+use longhaul_analysis::Percentile;
 use longhaul_experiment::parallel;
 
-use super::axis::AmountAxis;
-use super::page::{self, MARGIN};
+use super::axis::{AmountAxis, short};
 use super::plot::Plot;
+use super::style::Style;
 use super::theme::{self, Tone};
-use super::{Run, Shown};
-use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke, TextStyle};
+use super::{Run, Shown, page};
+use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke};
 
 use seconds::{Span, spans};
 
 const PLOT: (f64, f64) = (420.0, 120.0);
+/// Room around each plot on screens.
 const LEFT: f64 = 44.0;
 const ABOVE: f64 = 30.0;
 const BELOW: f64 = 26.0;
 const RIGHT: f64 = 22.0;
-const NAME: TextStyle = TextStyle::new(12.0).bold();
-const SMALL: TextStyle = TextStyle::new(10.5).colour(Colour::GREY);
 /// Most spans of a panel: longer runs have spans of several seconds.
 const SPANS_MAX: usize = 120;
 
@@ -36,11 +37,23 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Option<Scene> {
     if modes.is_empty() {
         return None;
     }
-    let columns = if modes.len() == 1 { 1 } else { 2 };
-    let cell = (LEFT + PLOT.0 + RIGHT, ABOVE + PLOT.1 + BELOW);
-    let axis_title = 20.0;
-    let width = MARGIN + axis_title + columns as f64 * cell.0 + MARGIN - RIGHT;
-    let mut scene = Scene::new(width.max(640.0), 0.0);
+    let style = run.style();
+    let columns = if modes.len() == 1 || style.width.is_some() {
+        1
+    } else {
+        2
+    };
+    let axis_title = style.room(20.0);
+    let [beside, above, below, right] = [LEFT, ABOVE, BELOW, RIGHT].map(|room| style.room(room));
+    let start = style.margin + axis_title + beside;
+    let wide = style.plot(start + right - style.room(8.0), PLOT).0;
+    let high = match style.width {
+        None => PLOT.1,
+        Some(_) => 48.0,
+    };
+    let cell = (beside + wide + right, above + high + below);
+    let width = 2.0 * style.margin + axis_title + columns as f64 * cell.0 - right;
+    let mut scene = Scene::new(style.width.unwrap_or(width.max(640.0)), 0.0);
     let title = format!("Latency of {}s over time, all client regions", shown.name());
     let top = page::heading(&mut scene, &title, run);
     let all = || modes.iter().flat_map(|(_, spans)| spans);
@@ -48,53 +61,71 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Option<Scene> {
     for (place, (mode, spans)) in modes.iter().enumerate() {
         let plot = Plot {
             frame: Rectangle {
-                left: MARGIN + axis_title + (place % columns) as f64 * cell.0 + LEFT,
-                top: top + (place / columns) as f64 * cell.1 + ABOVE,
-                width: PLOT.0,
-                height: PLOT.1,
+                left: start + (place % columns) as f64 * cell.0,
+                top: top + (place / columns) as f64 * cell.1 + above,
+                width: wide,
+                height: high,
             },
             across,
             up: axis(spans),
-            tick_size: 10.0,
+            tick_size: style.panel_tick,
         };
         let name = run.analysis.summary.modes.get(*mode);
         let name = name.map_or("", |mode| mode.mode.as_str());
-        panel(&mut scene, &plot, (*mode, name), spans);
+        let mode = Named {
+            mode: *mode,
+            name,
+            style: &style,
+        };
+        panel(&mut scene, &plot, &mode, spans);
     }
     let rows = modes.len().div_ceil(columns);
     let bottom = top + rows as f64 * cell.1;
-    let style = TextStyle::new(12.0).colour(Colour::GREY);
+    let middle = (top + above + bottom - below) / 2.0;
     scene.text_centred(
-        (MARGIN + 6.0, (top + ABOVE + bottom - BELOW) / 2.0),
+        (style.margin + style.room(6.0), middle),
         "latency, ms",
-        style.anchor(Anchor::Middle).upwards(),
+        style.axis().anchor(Anchor::Middle).upwards(),
     );
-    let failed = all().any(|span| span.ok < span.due);
-    let bottom = key(&mut scene, bottom + 4.0, all().next(), failed);
+    let spans: Vec<Span> = all().copied().collect();
+    let bottom = key(&mut scene, bottom + style.room(4.0), &spans, &style);
     page::footer(&mut scene, bottom, run);
     Some(scene)
 }
 
 /// A mode's own scale: what matters here is how it changes, not how modes compare.
 fn axis(spans: &[Span]) -> AmountAxis {
-    let latencies = spans
-        .iter()
-        .flat_map(|span| [span.p50_ms, span.p90_ms, span.p99_ms]);
+    let latencies = spans.iter().flat_map(|span| span.latencies_ms);
     AmountAxis::spanning(latencies.flatten())
 }
 
-fn panel(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), spans: &[Span]) {
+/// A mode and how its panel is set.
+struct Named<'a> {
+    mode: usize,
+    name: &'a str,
+    style: &'a Style,
+}
+
+fn panel(scene: &mut Scene, plot: &Plot, named: &Named<'_>, spans: &[Span]) {
+    let (mode, style) = (named.mode, named.style);
     plot.axes(scene, " s");
-    let outer = runs(spans, |span| Some((span.p50_ms?, span.p99_ms?)));
+    let outer = runs(spans, |span| {
+        Some((span.at(Percentile::P50)?, span.at(Percentile::P99)?))
+    });
     band(scene, plot, &outer, theme::toned(mode, Tone::Veil));
-    let inner = runs(spans, |span| Some((span.p50_ms?, span.p90_ms?)));
+    let inner = runs(spans, |span| {
+        Some((span.at(Percentile::P50)?, span.at(Percentile::P90)?))
+    });
     band(scene, plot, &inner, theme::toned(mode, Tone::Band));
-    for run in runs(spans, |span| span.p50_ms) {
-        let points: Vec<Point> = run
-            .iter()
-            .flat_map(|(span, p50)| [plot.place(span.start_s, *p50), plot.place(span.end_s, *p50)])
-            .collect();
-        scene.line(&points, Stroke::solid(theme::colour(mode), 1.8));
+    let doubted = Stroke::dashed(theme::toned(mode, Tone::Soft), 0.9, 3.0, 2.0);
+    for edge in EDGES {
+        let too_few = |span: &Span| span.at(edge).filter(|_| span.is_unsupported(edge));
+        for run in runs(spans, too_few) {
+            scene.line(&steps(plot, &run), doubted);
+        }
+    }
+    for run in runs(spans, |span| span.at(Percentile::P50)) {
+        scene.line(&steps(plot, &run), Stroke::solid(theme::colour(mode), 1.8));
     }
     let frame = plot.frame;
     for span in spans {
@@ -117,12 +148,26 @@ fn panel(scene: &mut Scene, plot: &Plot, (mode, name): (usize, &str), spans: &[S
             width: right - left,
             height: frame.height,
         };
-        scene.mark(area, span.describe(name));
+        scene.mark(area, span.describe(named.name));
     }
-    let marker = (frame.left + 5.0, frame.top - 16.0);
-    theme::marker(scene, mode, marker, 3.8);
-    let style = NAME.colour(theme::toned(mode, Tone::Text));
-    scene.text_centred((marker.0 + 11.0, marker.1), name, style);
+    let marker = (frame.left + style.room(5.0), frame.top - style.room(16.0));
+    theme::marker(scene, mode, marker, style.marker);
+    let name = style.name().colour(theme::toned(mode, Tone::Text));
+    scene.text_centred((marker.0 + style.room(11.0), marker.1), named.name, name);
+}
+
+/// The upper edges of the bands.
+const EDGES: [Percentile; 2] = [Percentile::P90, Percentile::P99];
+
+/// Returns the line through the values of a stretch, level within each span.
+fn steps(plot: &Plot, stretch: &Stretch<'_, f64>) -> Vec<Point> {
+    let ends = |(span, value): &(&Span, f64)| {
+        [
+            plot.place(span.start_s, *value),
+            plot.place(span.end_s, *value),
+        ]
+    };
+    stretch.iter().flat_map(ends).collect()
 }
 
 /// Returns the stretches of spans that have a value.
@@ -158,22 +203,20 @@ fn band(scene: &mut Scene, plot: &Plot, stretches: &[Stretch<'_, (f64, f64)>], f
 }
 
 /// Says what line and bands are, and returns where it ends.
-fn key(scene: &mut Scene, top: f64, span: Option<&Span>, failed: bool) -> f64 {
-    let seconds = span.map_or(1.0, |span| span.end_s - span.start_s);
-    let each = if seconds <= 1.0 {
-        "second".to_owned()
-    } else {
-        format!("{seconds:.0} seconds")
-    };
-    let lost = if failed {
-        " A bar above a panel: some due then did not succeed."
-    } else {
-        ""
-    };
-    let text = format!(
-        "Seconds after the start of the measured window. Line: p50 of all operations due in each \
-         {each}; inner band: up to p90; outer band: up to p99. Each panel has \
-         its own scale.{lost}"
+fn key(scene: &mut Scene, top: f64, spans: &[Span], style: &Style) -> f64 {
+    let lengths = spans.iter().map(|span| span.end_s - span.start_s);
+    let mut text = format!(
+        "Seconds after the start of the measured window. Line: p50 of all operations due in spans of \
+         {} s; inner band: up to p90; outer band: up to p99.",
+        short(lengths.fold(0.0, f64::max))
     );
-    page::paragraph(scene, (MARGIN, top), &text, SMALL)
+    let doubted = |span: &Span| EDGES.iter().any(|edge| span.is_unsupported(*edge));
+    if spans.iter().any(doubted) {
+        text.push_str(" Dashed edge: fewer than 10 operations beyond it, do not compare.");
+    }
+    text.push_str(" Each panel has its own scale.");
+    if spans.iter().any(|span| span.ok < span.due) {
+        text.push_str(" A bar above a panel: some due then did not succeed.");
+    }
+    page::note(scene, (style.margin, top), &text, style)
 }

@@ -3,12 +3,14 @@
 use longhaul_analysis::Summary;
 use longhaul_analysis::scenario::WorkloadSummary;
 
-use super::{Run, Surroundings};
+use super::style::Style;
+use super::theme::{self, Tone};
+use super::{Run, Shown, Surroundings};
 use crate::font::{self, Face};
 use crate::scene::{Colour, Point, Scene, TextStyle};
 
-/// The margin of every page.
-pub const MARGIN: f64 = 20.0;
+/// The margin of every page for screens.
+pub const MARGIN: f64 = Style::SCREEN.margin;
 
 const TITLE: TextStyle = TextStyle::new(18.0).bold();
 const SUBTITLE: TextStyle = TextStyle::new(12.0).colour(Colour::GREY);
@@ -18,8 +20,10 @@ const FOOTER: TextStyle = TextStyle::new(10.0).colour(Colour::GREY);
 /// Draws the heading from the top of the page and returns where it ends; nothing where the
 /// surroundings say it all.
 pub fn heading(scene: &mut Scene, title: &str, run: &Run<'_>) -> f64 {
-    if run.surroundings == Surroundings::Elsewhere {
-        return 6.0;
+    match run.surroundings {
+        Surroundings::Drawn => {}
+        Surroundings::Elsewhere => return 6.0,
+        Surroundings::Paper => return run.style().room(6.0),
     }
     let summary = &run.analysis.summary;
     let mut bottom = MARGIN;
@@ -51,14 +55,29 @@ pub fn footer(scene: &mut Scene, top: f64, run: &Run<'_>) {
             let text = repeatable(&run.analysis.summary);
             paragraph(scene, (MARGIN, top + 8.0), &text, FOOTER)
         }
-        Surroundings::Elsewhere => top,
+        Surroundings::Elsewhere | Surroundings::Paper => top,
     };
-    scene.height = (bottom + MARGIN / 2.0).ceil();
+    scene.height = (bottom + run.style().margin / 2.0).ceil();
 }
 
 /// Draws a text wrapped to the page's width below a point and returns where it ends.
-pub fn paragraph(scene: &mut Scene, (left, top): Point, text: &str, style: TextStyle) -> f64 {
-    let limit = scene.width - left - MARGIN;
+pub fn paragraph(scene: &mut Scene, at: Point, text: &str, style: TextStyle) -> f64 {
+    let limit = scene.width - at.0 - MARGIN;
+    wrapped(scene, (at, limit), text, style)
+}
+
+/// Draws a note wrapped to the page's width below a point and returns where it ends.
+pub fn note(scene: &mut Scene, at: Point, text: &str, style: &Style) -> f64 {
+    let limit = scene.width - at.0 - style.margin;
+    wrapped(scene, (at, limit), text, style.note())
+}
+
+fn wrapped(
+    scene: &mut Scene,
+    ((left, top), limit): (Point, f64),
+    text: &str,
+    style: TextStyle,
+) -> f64 {
     let mut bottom = top;
     for line in font::wrap(text, style.size, style.face, limit) {
         bottom += style.size * 1.4;
@@ -145,6 +164,36 @@ pub fn spread(wanted: &[f64], distance: f64, top: f64, bottom: f64) -> Vec<f64> 
         limit = heights[index] - distance;
     }
     heights
+}
+
+/// Draws every mode's marker and name in rows below `top` and returns where they end.
+pub fn names(scene: &mut Scene, top: f64, run: &Run<'_>, shown: Shown) -> f64 {
+    let style = run.style();
+    let name = style.name();
+    let left = style.margin;
+    let (mut x, mut y) = (left, top + style.room(10.0));
+    for (mode, curves) in run.analysis.curves.modes.iter().enumerate() {
+        if shown.of_mode(curves).is_none() {
+            continue;
+        }
+        let sample = if style.dashed { 26.0 } else { 10.0 };
+        let indent = style.room(sample + 6.0);
+        let width = indent + name.width(&curves.mode);
+        if x > left && x + width > scene.width - style.margin {
+            (x, y) = (left, y + name.size * 1.6);
+        }
+        let middle = (x + style.room(sample / 2.0), y);
+        if style.dashed {
+            let ends = [(x, y), (x + style.room(sample), y)];
+            scene.line(&ends, theme::line(mode, 2.0, &style));
+        }
+        theme::marker(scene, mode, middle, style.marker);
+        let colour = theme::toned(mode, Tone::Text);
+        let at = (x + indent, y);
+        scene.text_centred(at, curves.mode.clone(), name.colour(colour));
+        x += width + style.room(22.0);
+    }
+    y + style.room(10.0)
 }
 
 /// Returns the width of the widest text, zero without any.

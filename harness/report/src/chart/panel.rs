@@ -2,9 +2,11 @@
 
 use longhaul_analysis::{Curve, CurvePoint};
 
-use super::axis::{AmountAxis, PercentileAxis, tick_label};
+use super::axis::{AmountAxis, PercentileAxis};
+use super::style::Style;
 use super::theme::{self, Tone};
-use crate::scene::{Anchor, Colour, Point, Rectangle, Scene, Stroke, TextStyle};
+use super::{page, plot};
+use crate::scene::{Colour, Point, Rectangle, Scene, Stroke, TextStyle};
 
 /// A curve and the number of its mode.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,8 @@ pub struct Panel {
     pub tick_size: f64,
     /// The width of lines.
     pub line_width: f64,
+    /// How large everything else is.
+    pub style: Style,
 }
 
 impl Panel {
@@ -48,38 +52,11 @@ impl Panel {
 
     /// Draws grid, frame and tick labels.
     pub fn axes(&self, scene: &mut Scene) {
-        let frame = self.frame;
-        let grid = Stroke::solid(Colour::GRID, 1.0);
-        let label = TextStyle::new(self.tick_size).colour(Colour::GREY);
-        // A label takes about three times its height, with the room around it.
-        let wanted = (frame.height / (self.tick_size * 3.0)) as usize;
-        for tick in self.latencies.ticks(wanted.max(2)) {
-            let y = self.y(tick);
-            scene.line(&[(frame.left, y), (frame.right(), y)], grid);
-            scene.text_centred(
-                (frame.left - 6.0, y),
-                tick_label(tick),
-                label.anchor(Anchor::End),
-            );
-        }
-        let mut free_from = f64::NEG_INFINITY;
-        for (quantile, text) in self.percentiles.ticks() {
-            let x = self.x(quantile);
-            scene.line(&[(x, frame.top), (x, frame.bottom())], grid);
-            let text = format!("p{text}");
-            let half = label.width(&text) / 2.0;
-            if x - half > free_from {
-                let baseline = frame.bottom() + self.tick_size * 1.4;
-                scene.text((x, baseline), text, label.anchor(Anchor::Middle));
-                free_from = x + half + self.tick_size * 0.4;
-            }
-        }
-        let axis = Stroke::solid(Colour::AXIS, 1.0);
-        let (left, bottom) = (frame.left, frame.bottom());
-        scene.line(
-            &[(left, frame.top), (left, bottom), (frame.right(), bottom)],
-            axis,
-        );
+        let (frame, size) = (self.frame, self.tick_size);
+        let wanted = plot::levels_wanted(frame, size);
+        plot::levels(scene, frame, size, &self.latencies.ticks(wanted, ""));
+        plot::columns(scene, frame, size, &self.percentiles.ticks());
+        plot::corner(scene, frame);
     }
 
     /// Draws the floors of a curve: a dotted line that no operation can be below.
@@ -120,17 +97,22 @@ impl Panel {
             .points
             .partition_point(|point| point.quantile <= supported_to);
         let points: Vec<Point> = curve.points.iter().map(|point| self.place(point)).collect();
-        scene.line(&points[..split], Stroke::solid(colour, self.line_width));
-        let thin = Stroke::dashed(colour, self.line_width * 0.55, 5.0, 3.0);
-        scene.line(&points[split.saturating_sub(1)..], thin);
+        let stroke = theme::line(line.mode, self.line_width, &self.style);
+        scene.line(&points[..split], stroke);
+        // Where dashes tell modes apart they cannot tell doubtful figures apart too.
+        if !self.style.dashed {
+            let thin = Stroke::dashed(colour, self.line_width * 0.55, 5.0, 3.0);
+            scene.line(&points[split.saturating_sub(1)..], thin);
+        }
         if curve.ok < curve.due {
             self.not_succeeded(scene, line);
         }
-        for (quantile, _) in self.percentiles.ticks() {
+        for quantile in self.percentiles.marked() {
             if quantile <= supported_to
                 && let Some(marked) = at_quantile(curve, quantile)
             {
-                theme::marker(scene, line.mode, self.place(&marked), self.line_width * 1.7);
+                let radius = self.style.marker * self.line_width / 2.2;
+                theme::marker(scene, line.mode, self.place(&marked), radius);
             }
         }
     }
@@ -189,8 +171,12 @@ fn interpolate(from: &CurvePoint, to: &CurvePoint, quantile: f64) -> CurvePoint 
 }
 
 /// Draws the key of line styles below `top` and returns where it ends.
-pub fn key(scene: &mut Scene, (left, top): Point, lines: &[Line<'_>]) -> f64 {
-    const SIZE: f64 = 10.5;
+pub fn key(scene: &mut Scene, at: Point, lines: &[Line<'_>], style: &Style) -> f64 {
+    if style.width.is_some() {
+        return words(scene, (style.margin, at.1), lines, style);
+    }
+    const SIZE: f64 = Style::SCREEN.note;
+    let (left, top) = at;
     let ink = Colour::GREY;
     let any = |holds: fn(&Line<'_>) -> bool| lines.iter().any(holds);
     let mut entries: Vec<(Stroke, &str)> = Vec::new();
@@ -227,4 +213,21 @@ pub fn key(scene: &mut Scene, (left, top): Point, lines: &[Line<'_>]) -> f64 {
         x += width;
     }
     y + SIZE * 0.4
+}
+
+/// The key in words, for where there is little room.
+fn words(scene: &mut Scene, at: Point, lines: &[Line<'_>], style: &Style) -> f64 {
+    let any = |holds: fn(&Line<'_>) -> bool| lines.iter().any(holds);
+    let mut text = String::new();
+    if any(|line| !line.curve.floors.is_empty()) {
+        text.push_str("Dotted: the least that the mode's messages can take. ");
+    }
+    if any(|line| line.model.is_some()) {
+        text.push_str("Hairline: the same with jitter (Monte Carlo). ");
+    }
+    text.push_str("Lines end where fewer than 10 operations lie beyond.");
+    if any(|line| line.curve.ok < line.curve.due) {
+        text.push_str(" Triangle: what is beyond did not succeed.");
+    }
+    page::note(scene, at, &text, style)
 }

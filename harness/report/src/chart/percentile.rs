@@ -4,8 +4,8 @@ use super::axis::{AmountAxis, PercentileAxis};
 use super::page::{self, MARGIN};
 use super::panel::{self, Line, Panel};
 use super::theme::{self, Tone};
-use super::{Run, Shown};
-use crate::scene::{Anchor, Colour, Rectangle, Scene, Stroke, TextStyle};
+use super::{Run, Shown, plot};
+use crate::scene::{Rectangle, Scene, Stroke, TextStyle};
 
 const PLOT: (f64, f64) = (680.0, 400.0);
 const LABEL: TextStyle = TextStyle::new(12.0).bold();
@@ -27,37 +27,50 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
             })
         })
         .collect();
-    let names = modes.iter().map(|mode| mode.mode.as_str());
-    let labels = page::widest(names, LABEL.size, LABEL.face);
-    let left = MARGIN + 56.0;
-    let mut scene = Scene::new((left + PLOT.0 + LEAD + labels + MARGIN).ceil(), 0.0);
+    let style = run.style();
+    let names: Vec<&str> = modes.iter().map(|mode| mode.mode.as_str()).collect();
+    let labels = page::widest(names.iter().copied(), LABEL.size, LABEL.face);
+    let left = style.margin + style.room(56.0);
+    let plot = style.plot(left, PLOT);
+    let width = left + plot.0 + LEAD + labels + MARGIN;
+    let mut scene = Scene::new(style.width.unwrap_or(width.ceil()), 0.0);
     let title = format!(
         "Latency of {}s by percentile, all client regions",
         shown.name()
     );
-    let top = page::heading(&mut scene, &title, run) + 10.0;
+    let mut top = page::heading(&mut scene, &title, run);
+    // A narrow page has its labels above the plot instead of beside it.
+    let is_narrow = style.width.is_some();
+    if is_narrow {
+        top = page::names(&mut scene, top, run, shown);
+    }
     let panel = Panel {
         frame: Rectangle {
             left,
-            top,
-            width: PLOT.0,
-            height: PLOT.1,
+            top: top + style.room(10.0),
+            width: plot.0,
+            height: plot.1,
         },
         percentiles: PercentileAxis::fitting(lines.iter().map(|line| line.curve)),
         latencies: AmountAxis::fitting(lines.iter().map(|line| line.curve)),
-        tick_size: 11.0,
+        tick_size: style.tick,
         line_width: 2.4,
+        style,
     };
     panel.axes(&mut scene);
     lines
         .iter()
         .for_each(|line| panel.floors(&mut scene, line, lines.len()));
     lines.iter().for_each(|line| panel.line(&mut scene, line));
-    let names: Vec<&str> = modes.iter().map(|mode| mode.mode.as_str()).collect();
-    end_labels(&mut scene, &panel, &lines, &names);
+    if !is_narrow {
+        end_labels(&mut scene, &panel, &lines, &names);
+    }
     marks(&mut scene, &panel, &lines, &names);
-    let bottom = axis_titles(&mut scene, &panel);
-    let bottom = panel::key(&mut scene, (left, bottom + 12.0), &lines);
+    let up = plot::latency_title(&panel.latencies, &style);
+    let titles = [PercentileAxis::title(&style), &up];
+    let bottom = plot::titled(&mut scene, panel.frame, &style, titles);
+    let at = (left, bottom + style.room(6.0));
+    let bottom = panel::key(&mut scene, at, &lines, &style);
     page::footer(&mut scene, bottom, run);
     scene
 }
@@ -93,25 +106,4 @@ fn marks(scene: &mut Scene, panel: &Panel, lines: &[Line<'_>], names: &[&str]) {
             }
         }
     }
-}
-
-fn axis_titles(scene: &mut Scene, panel: &Panel) -> f64 {
-    let frame = panel.frame;
-    let style = TextStyle::new(12.0)
-        .colour(Colour::GREY)
-        .anchor(Anchor::Middle);
-    let scale = if panel.latencies.is_logarithmic() {
-        ", logarithmic"
-    } else {
-        ""
-    };
-    scene.text_centred(
-        (MARGIN + 6.0, frame.middle().1),
-        format!("latency from the instant due, ms{scale}"),
-        style.upwards(),
-    );
-    let baseline = frame.bottom() + 36.0;
-    let text = "percentile of all operations due, logarithmic in 1/(1 − p)";
-    scene.text((frame.middle().0, baseline), text, style);
-    baseline
 }

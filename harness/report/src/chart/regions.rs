@@ -3,38 +3,47 @@
 use longhaul_analysis::RegionCurves;
 
 use super::axis::{AmountAxis, PercentileAxis};
-use super::page::{self, MARGIN};
 use super::panel::{self, Line, Panel};
-use super::theme::{self, Tone};
-use super::{Run, Shown};
-use crate::font;
-use crate::scene::{Anchor, Colour, Rectangle, Scene, TextStyle};
+use super::{Run, Shown, page, plot};
+use crate::scene::{Rectangle, Scene};
 
 const PLOT: (f64, f64) = (260.0, 180.0);
-/// Room around each plot: tick labels on the left and below, the region's name above.
+/// Room around each plot on screens: tick labels on the left and below, the region's name above.
 const LEFT: f64 = 44.0;
 const ABOVE: f64 = 26.0;
 const BELOW: f64 = 24.0;
 const RIGHT: f64 = 18.0;
-const NAME: TextStyle = TextStyle::new(12.0);
 
 /// Lays out the chart.
 pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
     let analysis = run.analysis;
     let regions = analysis.curves.modes.first();
     let regions = regions.map_or(&[][..], |mode| &mode.regions);
-    let columns = columns(regions.len());
+    let style = run.style();
+    let columns = match style.width {
+        None => columns(regions.len()),
+        Some(_) => regions.len().clamp(1, 2),
+    };
     let rows = regions.len().div_ceil(columns).max(1);
-    let cell = (LEFT + PLOT.0 + RIGHT, ABOVE + PLOT.1 + BELOW);
-    let axis_title = 20.0;
-    let width = MARGIN + axis_title + columns as f64 * cell.0 + MARGIN - RIGHT;
-    let mut scene = Scene::new(width.max(640.0), 0.0);
+    let axis_title = style.room(20.0);
+    let [beside, above, below, right] = [LEFT, ABOVE, BELOW, RIGHT].map(|room| style.room(room));
+    let plot = match style.width {
+        None => PLOT,
+        Some(width) => {
+            let room = width - 2.0 * style.margin - axis_title + right - style.room(10.0);
+            let wide = room / columns as f64 - beside - right;
+            (wide, wide.min(130.0) * 0.8)
+        }
+    };
+    let cell = (beside + plot.0 + right, above + plot.1 + below);
+    let width = 2.0 * style.margin + axis_title + columns as f64 * cell.0 - right;
+    let mut scene = Scene::new(style.width.unwrap_or(width.max(640.0)), 0.0);
     let title = format!(
         "Latency of {}s by percentile and client region",
         shown.name()
     );
-    let top = page::heading(&mut scene, &title, run) + 4.0;
-    let top = names(&mut scene, top, run, shown) + 6.0;
+    let top = page::heading(&mut scene, &title, run) + style.room(4.0);
+    let top = page::names(&mut scene, top, run, shown) + style.room(6.0);
 
     let all = all_lines(run, shown);
     let fitted = || {
@@ -49,30 +58,32 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
         let (column, row) = (index % columns, index / columns);
         let panel = Panel {
             frame: Rectangle {
-                left: MARGIN + axis_title + column as f64 * cell.0 + LEFT,
-                top: top + row as f64 * cell.1 + ABOVE,
-                width: PLOT.0,
-                height: PLOT.1,
+                left: style.margin + axis_title + column as f64 * cell.0 + beside,
+                top: top + row as f64 * cell.1 + above,
+                width: plot.0,
+                height: plot.1,
             },
             percentiles,
             latencies,
-            tick_size: 10.0,
+            tick_size: style.panel_tick,
             line_width: 1.8,
+            style,
         };
         draw(&mut scene, &panel, region, lines);
         marks(&mut scene, &panel, run, lines);
     }
-    let bottom = top + rows as f64 * cell.1;
     let plots = Rectangle {
-        left: MARGIN + axis_title + LEFT,
-        top: top + ABOVE,
-        width: columns as f64 * cell.0 - LEFT - RIGHT,
-        height: rows as f64 * cell.1 - ABOVE - BELOW,
+        left: style.margin + axis_title + beside,
+        top: top + above,
+        width: columns as f64 * cell.0 - beside - right,
+        height: rows as f64 * cell.1 - above - below,
     };
-    axis_titles(&mut scene, plots, latencies);
-    let key_at = (MARGIN + axis_title + LEFT, bottom + 34.0);
+    let up = format!("latency, ms{}", latencies.scale_note());
+    let titles = [PercentileAxis::title(&style), &up];
+    let bottom = plot::titled(&mut scene, plots, &style, titles);
+    let key_at = (plots.left, bottom + style.room(6.0));
     let lines: Vec<Line<'_>> = all.into_iter().flatten().collect();
-    let bottom = panel::key(&mut scene, key_at, &lines);
+    let bottom = panel::key(&mut scene, key_at, &lines, &style);
     page::footer(&mut scene, bottom, run);
     scene
 }
@@ -109,59 +120,18 @@ fn draw(scene: &mut Scene, panel: &Panel, region: &RegionCurves, lines: &[Line<'
         panel.floors(scene, line, lines.len());
     }
     lines.iter().for_each(|line| panel.line(scene, line));
-    let at = (panel.frame.left, panel.frame.top - 9.0);
-    scene.text(at, region.region.clone(), NAME.bold());
+    let at = (panel.frame.left, panel.frame.top - panel.style.room(9.0));
+    scene.text(at, region.region.clone(), panel.style.name().bold());
 }
 
 /// Marks each curve's latency at each labelled percentile.
 fn marks(scene: &mut Scene, panel: &Panel, run: &Run<'_>, lines: &[Line<'_>]) {
     for line in lines {
         let name = run.analysis.curves.modes[line.mode].mode.as_str();
-        for (quantile, _) in panel.percentiles.ticks() {
+        for quantile in panel.percentiles.marked() {
             if let Some(point) = panel::at_quantile(line.curve, quantile) {
                 scene.mark_point(panel.place(&point), panel::describe(name, &point));
             }
         }
     }
-}
-
-/// Draws every mode's marker and name in rows below `top` and returns where they end.
-pub(crate) fn names(scene: &mut Scene, top: f64, run: &Run<'_>, shown: Shown) -> f64 {
-    let (mut x, mut y) = (MARGIN, top + 10.0);
-    for (mode, curves) in run.analysis.curves.modes.iter().enumerate() {
-        if shown.of_mode(curves).is_none() {
-            continue;
-        }
-        let width = 16.0 + font::width(&curves.mode, NAME.size, NAME.bold().face) + 22.0;
-        if x > MARGIN && x + width - 22.0 > scene.width - MARGIN {
-            (x, y) = (MARGIN, y + NAME.size * 1.6);
-        }
-        theme::marker(scene, mode, (x + 5.0, y), 3.8);
-        let colour = theme::toned(mode, Tone::Text);
-        scene.text_centred(
-            (x + 16.0, y),
-            curves.mode.clone(),
-            NAME.bold().colour(colour),
-        );
-        x += width;
-    }
-    y + 10.0
-}
-
-fn axis_titles(scene: &mut Scene, plots: Rectangle, latencies: AmountAxis) {
-    let style = NAME.colour(Colour::GREY).anchor(Anchor::Middle);
-    let scale = if latencies.is_logarithmic() {
-        ", logarithmic"
-    } else {
-        ""
-    };
-    scene.text_centred(
-        (MARGIN + 6.0, plots.middle().1),
-        format!("latency, ms{scale}"),
-        style.upwards(),
-    );
-    // A single panel is narrower than its title, which then begins at the page's margin.
-    let text = "percentile of all operations due, logarithmic in 1/(1 − p)";
-    let x = plots.middle().0.max(MARGIN + style.width(text) / 2.0);
-    scene.text((x, plots.bottom() + BELOW + 18.0), text, style);
 }

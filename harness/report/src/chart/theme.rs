@@ -1,5 +1,6 @@
 //! What a mode looks like: one colour and one marker, the same in every chart of a run.
 
+use super::style::Style;
 use crate::scene::{Colour, Point, Scene, Stroke};
 
 /// Colours that the common colour-vision deficiencies tell apart: those of Okabe and Ito (2008)
@@ -60,6 +61,25 @@ impl Tone {
             Tone::Band => colour.mix(paper, 0.6),
             Tone::Veil => colour.mix(paper, 0.8),
         }
+    }
+}
+
+/// Dash and gap of the modes' lines where colours may be lost; `None` is solid.
+const DASHES: [Option<(f64, f64)>; 6] = [
+    None,
+    Some((6.0, 2.0)),
+    Some((3.0, 1.5)),
+    Some((1.5, 1.5)),
+    Some((10.0, 3.0)),
+    Some((4.0, 4.0)),
+];
+
+/// Returns how the line of the mode with that number is drawn, dashed where the style asks for it.
+pub fn line(mode: usize, width: f64, style: &Style) -> Stroke {
+    let dash = DASHES[mode % DASHES.len()].filter(|_| style.dashed);
+    Stroke {
+        dash,
+        ..Stroke::solid(colour(mode), width)
     }
 }
 

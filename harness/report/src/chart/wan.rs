@@ -2,18 +2,15 @@
 
 use longhaul_analysis::ModeSummary;
 
-use super::axis::{AmountAxis, tick_label};
-use super::page::{self, MARGIN};
+use super::axis::AmountAxis;
+use super::style::Style;
 use super::theme::{self, Tone};
-use super::{Run, axis};
+use super::{Run, axis, page, plot};
 use crate::font::Face;
 use crate::scene::{Anchor, Colour, Rectangle, Scene, Stroke, TextStyle};
 
 const BARS: f64 = 260.0;
 const ROW: f64 = 26.0;
-const NAME: TextStyle = TextStyle::new(12.0).bold();
-const FIGURE: TextStyle = TextStyle::new(11.0);
-const SMALL: TextStyle = TextStyle::new(10.5).colour(Colour::GREY);
 
 /// One column of bars: what replicas sent each other, and what clients and replicas did.
 struct Column {
@@ -41,65 +38,86 @@ pub fn scene(run: &Run<'_>) -> Option<Scene> {
     if modes.iter().all(|mode| mode.wan.bytes_per_write.is_none()) {
         return None;
     }
+    let style = run.style();
     let names = modes.iter().map(|mode| mode.mode.as_str());
-    let left = MARGIN + page::widest(names, NAME.size, Face::Bold) + 12.0;
+    let names = page::widest(names, style.text, style.name_face);
+    let left = style.margin + names + style.room(12.0);
     let figures = COLUMNS.map(|column| {
         let figures: Vec<String> = modes.iter().map(|mode| figures(&column, mode)).collect();
-        page::widest(figures.iter().map(String::as_str), FIGURE.size, FIGURE.face) + 8.0
+        page::widest(
+            figures.iter().map(String::as_str),
+            style.tick,
+            Face::Regular,
+        ) + 8.0
     });
-    let starts = [left, left + BARS + figures[0] + 26.0];
-    let width = starts[1] + BARS + figures[1] + MARGIN;
-    let mut scene = Scene::new(width.max(640.0).ceil(), 0.0);
+    let height = modes.len() as f64 * style.room(ROW);
+    // A narrow page has one column below the other.
+    let (wide, starts) = match style.width {
+        None => (BARS, [(left, 0.0), (left + BARS + figures[0] + 26.0, 0.0)]),
+        Some(width) => {
+            let wide = width - style.margin - left - figures[0].max(figures[1]);
+            (wide, [(left, 0.0), (left, height + style.room(46.0))])
+        }
+    };
+    let width = starts[1].0 + wide + figures[1] + style.margin;
+    let mut scene = Scene::new(style.width.unwrap_or(width.max(640.0).ceil()), 0.0);
     let title = "Messages and bytes between regions per write";
-    let top = page::heading(&mut scene, title, run) + 26.0;
-    for (column, start) in COLUMNS.iter().zip(starts) {
+    let top = page::heading(&mut scene, title, run) + style.room(26.0);
+    for (column, (start, down)) in COLUMNS.iter().zip(starts) {
         let frame = Rectangle {
             left: start,
-            top,
-            width: BARS,
-            height: modes.len() as f64 * ROW,
+            top: top + down,
+            width: wide,
+            height,
         };
-        bars(&mut scene, frame, column, modes);
+        bars(&mut scene, frame, column, (modes, &style));
+        if start == left {
+            beside(&mut scene, frame, modes, &style);
+        }
     }
-    for (number, mode) in modes.iter().enumerate() {
-        let y = top + (number as f64 + 0.5) * ROW;
-        let style = NAME.colour(theme::toned(number, Tone::Text));
-        scene.text_centred(
-            (left - 10.0, y),
-            mode.mode.clone(),
-            style.anchor(Anchor::End),
-        );
-    }
-    let bottom = top + modes.len() as f64 * ROW + 22.0;
+    let bottom = top + starts[1].1 + height + style.room(22.0);
     let text = "Full bar: between replicas, heartbeats and what reads cause included. Pale bar \
                 after it: between clients and replicas of other regions. Traffic within a region \
                 does not count.";
-    let bottom = page::paragraph(&mut scene, (MARGIN, bottom), text, SMALL);
+    let bottom = page::note(&mut scene, (style.margin, bottom), text, &style);
     page::footer(&mut scene, bottom, run);
     Some(scene)
 }
 
-fn bars(scene: &mut Scene, frame: Rectangle, column: &Column, modes: &[ModeSummary]) {
+/// Draws the modes' names beside a frame.
+fn beside(scene: &mut Scene, frame: Rectangle, modes: &[ModeSummary], style: &Style) {
+    for (number, mode) in modes.iter().enumerate() {
+        let y = frame.top + (number as f64 + 0.5) * style.room(ROW);
+        let name = style.name().colour(theme::toned(number, Tone::Text));
+        let at = (frame.left - style.room(10.0), y);
+        scene.text_centred(at, mode.mode.clone(), name.anchor(Anchor::End));
+    }
+}
+
+fn bars(
+    scene: &mut Scene,
+    frame: Rectangle,
+    column: &Column,
+    (modes, style): (&[ModeSummary], &Style),
+) {
+    let (row, inset) = (style.room(ROW), style.room(5.0));
     let total = |mode: &ModeSummary| {
         (column.replicas)(mode).unwrap_or(0.0) + (column.clients)(mode).unwrap_or(0.0)
     };
     let scale = AmountAxis::linear(modes.iter().map(total));
     let x = |amount: f64| frame.left + frame.width * scale.position(amount);
-    scene.text((frame.left, frame.top - 10.0), column.title, NAME);
-    for tick in scale.ticks(4) {
-        let ends = [(x(tick), frame.top), (x(tick), frame.bottom())];
-        scene.line(&ends, Stroke::solid(Colour::GRID, 1.0));
-        let at = (x(tick), frame.bottom() + 12.0);
-        scene.text(at, tick_label(tick), SMALL.anchor(Anchor::Middle));
-    }
+    let at = (frame.left, frame.top - style.room(10.0));
+    scene.text(at, column.title, style.name());
+    let wanted = plot::columns_wanted(frame, style.note).min(4);
+    plot::columns(scene, frame, style.note, &scale.ticks(wanted, ""));
     for (number, mode) in modes.iter().enumerate() {
-        let top = frame.top + number as f64 * ROW + 5.0;
+        let top = frame.top + number as f64 * row + inset;
         let replicas = (column.replicas)(mode).unwrap_or(0.0);
         let bar = |from: f64, to: f64| Rectangle {
             left: x(from),
             top,
             width: x(to) - x(from),
-            height: ROW - 10.0,
+            height: row - 2.0 * inset,
         };
         let all = total(mode);
         let (full, pale) = (bar(0.0, replicas), bar(replicas, all));
@@ -117,7 +135,8 @@ fn bars(scene: &mut Scene, frame: Rectangle, column: &Column, modes: &[ModeSumma
         );
         scene.rectangle(full, theme::colour(number));
         let text = figures(column, mode);
-        scene.text_centred((right + 6.0, top + ROW / 2.0 - 5.0), text.clone(), FIGURE);
+        let at = (right + 6.0, top + row / 2.0 - inset);
+        scene.text_centred(at, text.clone(), TextStyle::new(style.tick));
         let whole = Rectangle {
             width: frame.width,
             ..bar(0.0, all)

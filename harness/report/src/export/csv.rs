@@ -6,7 +6,7 @@ use crate::figures::{Basis, Row, rows};
 
 const HEADER: &str = "mode,region,operations,ranked,figure,value,unit,too_few\n";
 
-/// Renders all figures of a summary as CSV with the columns `mode`, `region`, `operations`,
+/// Renders the figures of every row and the WAN traffic of every mode of a summary as CSV with the columns `mode`, `region`, `operations`,
 /// `ranked`, `figure`, `value`, `unit` and `too_few`.
 ///
 /// A figure of the whole mode has the region `*`. A value is empty where a percentile falls among

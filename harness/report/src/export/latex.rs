@@ -6,7 +6,7 @@ use longhaul_analysis::{Percentile, Summary};
 
 use super::markdown::{SHOWN, by_operations};
 use crate::chart::axis::short;
-use crate::figures::{Row, rows};
+use crate::figures::{NO_SUCCESS, Row, rows};
 
 /// Renders the latencies of all operations due as LaTeX tables, one a sort of operations, whose
 /// captions say what was run. They need `\usepackage{booktabs}`.
@@ -66,7 +66,7 @@ fn latency(row: &Row<'_>, percentile: Percentile) -> String {
     };
     match row.latency().at(percentile) {
         Some(value) => short(value) + mark,
-        None => "$>$ time-out".to_owned(),
+        None => NO_SUCCESS.replace('>', "$>$"),
     }
 }
 

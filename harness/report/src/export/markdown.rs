@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use longhaul_analysis::{Percentile, Summary};
 
 use crate::chart::axis::short;
-use crate::chart::grid::NO_SUCCESS;
 use crate::chart::page;
-use crate::figures::{Basis, Row, rows};
+use crate::figures::{Basis, NO_SUCCESS, Row, rows};
 
 /// Renders the latencies of all operations due as Markdown tables, writes first.
 pub fn markdown(summary: &Summary) -> String {
@@ -85,7 +84,7 @@ fn latency(row: &Row<'_>, percentile: Percentile) -> String {
 }
 
 /// Returns text that Markdown and the HTML in it leave as it is.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for character in text.chars() {
         match character {

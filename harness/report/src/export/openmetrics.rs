@@ -14,7 +14,7 @@ struct Family {
     samples: Vec<(String, f64)>,
 }
 
-/// Renders all figures as OpenMetrics 1.0 gauges in base units (seconds, bytes), with the run's
+/// Renders percentiles, floors, counts, goodput and WAN traffic as OpenMetrics 1.0 gauges in base units (seconds, bytes), with the run's
 /// scenario, profile, seed and version in `longhaul_run_info`.
 ///
 /// A percentile that falls among operations that did not succeed is `+Inf`. One with fewer than
@@ -32,7 +32,7 @@ pub fn openmetrics(summary: &Summary) -> String {
     ];
     let _ = write!(
         text,
-        "# TYPE longhaul_run info\n# HELP longhaul_run The run that all figures are of.\n\
+        "# TYPE longhaul_run info\n# HELP longhaul_run The run that the figures are of.\n\
          longhaul_run_info{{{}}} 1\n",
         labels(&info)
     );

@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use longhaul_analysis::latency::merge;
 use longhaul_experiment::RunRecord;
 use longhaul_experiment::histogram::{Histogram, rank_of};
-use longhaul_experiment::record::KindRecord;
 
 use crate::chart::Shown;
+use crate::overall::of_region;
 
 /// One percentile distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +30,8 @@ pub fn percentiles(record: &RunRecord) -> Vec<PercentileFile> {
     for mode in &record.modes {
         for region in &mode.regions {
             for shown in [Shown::Writes, Shown::Reads] {
-                let mut whole = KindRecord::default();
-                let kinds = region
-                    .kinds
-                    .iter()
-                    .filter(|(kind, _)| shown.includes(**kind));
-                kinds.for_each(|(_, kind)| merge(&mut whole, kind));
-                if whole.latency.count() > 0 {
+                let whole = of_region(region, shown);
+                if let Some(whole) = whole.filter(|whole| whole.latency.count() > 0) {
                     let name = topology.region_name(region.region);
                     files.push(PercentileFile {
                         name: stem(&format!("{}-{name}-{}s", mode.mode, shown.name())),

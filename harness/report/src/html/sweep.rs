@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::inline::{Palette, inert_json};
 use super::{POLICY, SCRIPT, STYLE, figure};
-use crate::chart::grid::NO_SUCCESS;
+use crate::figures::NO_SUCCESS;
 use crate::sweep::{cores, csv, drawing, knee_says, origin, sentences, what_was_swept};
 
 /// Renders a sweep as one HTML page that needs no network and no other file.

@@ -3,8 +3,7 @@
 use longhaul_analysis::{Percentile, Summary};
 use maud::{Markup, html};
 
-use crate::chart::grid::NO_SUCCESS;
-use crate::figures::{Row, rows};
+use crate::figures::{NO_SUCCESS, Row, rows};
 
 /// Renders the section.
 pub fn section(summary: &Summary) -> Markup {
@@ -23,17 +22,15 @@ pub fn section(summary: &Summary) -> Markup {
                 @if marked { " * fewer than 10 operations beyond: do not compare." }
             }
             p.filter hidden { label { "Show rows with " input #filter type="search"; } }
-            div.scroll tabindex="0" {
+            div.scroll.wide tabindex="0" {
                 table #all {
                     thead { tr {
                         @for heading in ["mode", "clients in", "operations", "ranked"] {
                             th scope="col" { (heading) }
                         }
-                        @for heading in ["due", "succeeded", "per second"] {
-                            th.n scope="col" { (heading) }
-                        }
+                        @for heading in ["floor", "p50 − floor"] { th.n scope="col" { (heading) } }
                         @for percentile in Percentile::ALL { th.n scope="col" { (percentile.label()) } }
-                        @for heading in ["max", "mean", "floor", "p50 − floor"] {
+                        @for heading in ["max", "mean", "due", "succeeded", "per second"] {
                             th.n scope="col" { (heading) }
                         }
                     } }
@@ -52,16 +49,16 @@ fn row_markup(row: &Row<'_>) -> Markup {
             td { (row.region) }
             td { (row.operations) }
             td { (row.basis.name()) }
-            td.n data-v=(summary.due) { (summary.due) }
-            td.n data-v=(summary.ok) { (summary.ok) }
-            (figure(Some(summary.goodput_ops), 1))
+            (figure(row.floor_ms(), 2))
+            (figure(row.p50_minus_floor_ms(), 2))
             @for percentile in Percentile::ALL {
                 (latency_cell(latency.at(percentile), row.is_unsupported(percentile), row.ranked()))
             }
             (latency_cell(latency.max, false, row.ranked()))
             (figure(latency.mean, 2))
-            (figure(row.floor_ms(), 2))
-            (figure(row.p50_minus_floor_ms(), 2))
+            td.n data-v=(summary.due) { (summary.due) }
+            td.n data-v=(summary.ok) { (summary.ok) }
+            (figure(Some(summary.goodput_ops), 1))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How far to trust a run: what was asked and achieved, on what machine, and how to repeat it.
 
 use longhaul_analysis::{Percentile, Summary};
-use longhaul_experiment::record::{BackendKind, Lateness};
+use longhaul_experiment::record::{BackendKind, Lateness, LinkCalibration};
 use maud::{Markup, html};
 
 use crate::chart::Run;
@@ -63,6 +63,10 @@ fn emulation(summary: &Summary) -> Markup {
                 "Each link was probed before load. Scheduling: " (calibration.scheduling)
                 "; compensation for the wake-up: "
                 (format!("{:.1}", calibration.compensation_ns as f64 / 1e3)) " µs."
+                @if calibration.links.iter().any(is_carried_by_few) {
+                    " * fewer than 10 probes beyond: do not compare; below 100 probes it is the \
+                     longest of them."
+                }
             }
             div.scroll tabindex="0" { table {
                 thead { tr {
@@ -75,14 +79,23 @@ fn emulation(summary: &Summary) -> Markup {
                 tbody { @for link in &calibration.links { tr {
                     td { (link.from) } td { (link.to) }
                     td.n data-v=(link.probes) { (link.probes) }
-                    @for value in [link.asked_p50_ms, link.achieved_p50_ms, link.asked_p99_ms,
-                        link.achieved_p99_ms] {
+                    @for value in [link.asked_p50_ms, link.achieved_p50_ms] {
                         td.n data-v=(value) { (format!("{value:.3}")) }
+                    }
+                    @for value in [link.asked_p99_ms, link.achieved_p99_ms] {
+                        td.n.few[is_carried_by_few(link)] data-v=(value) {
+                            (format!("{value:.3}")) @if is_carried_by_few(link) { "*" }
+                        }
                     }
                 } } }
             } }
         }
     }
+}
+
+/// Says whether a link's probes are too few for their 99th percentile.
+fn is_carried_by_few(link: &LinkCalibration) -> bool {
+    Percentile::P99.is_unsupported_by(link.probes)
 }
 
 fn load(summary: &Summary) -> Markup {

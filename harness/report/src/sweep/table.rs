@@ -6,7 +6,7 @@ use longhaul_analysis::capacity::{Knee, Sweep, SweepMode, SweepPoint, short_rate
 use longhaul_experiment::record::BackendKind;
 
 use super::{origin, what_was_swept};
-use crate::chart::grid::NO_SUCCESS;
+use crate::figures::NO_SUCCESS;
 
 /// A column: its heading and a point's cell.
 type Column = (&'static str, fn(&SweepPoint) -> String);

@@ -5,8 +5,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
 use longhaul_analysis::latency::LatencyMs;
 use longhaul_analysis::{OperationSummary, Percentile};
 
-/// What a cell reads where the figure falls among operations that did not succeed.
-pub const NO_SUCCESS: &str = "> time-out";
+use crate::figures::NO_SUCCESS;
 
 /// A column of figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

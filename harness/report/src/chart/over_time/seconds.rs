@@ -1,12 +1,17 @@
-//! Percentiles second by second, from a record's interval logs.
+//! Percentiles of successive spans of a run, from a record's interval logs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use longhaul_analysis::Percentile;
 use longhaul_experiment::histogram::rank_of;
 use longhaul_experiment::record::ModeRecord;
 
 use crate::chart::Shown;
+use crate::figures;
+
+/// The least length of a span: shorter ones show chance rather than change.
+const SPAN_MIN: Duration = Duration::from_secs(1);
 
 /// Some time of the measured window and what became of the operations due in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,38 +24,53 @@ pub struct Span {
     pub due: u64,
     /// Those that succeeded.
     pub ok: u64,
-    /// The median in milliseconds; `None` where it falls among those that did not succeed.
-    pub p50_ms: Option<f64>,
-    /// The 90th percentile.
-    pub p90_ms: Option<f64>,
-    /// The 99th percentile.
-    pub p99_ms: Option<f64>,
+    /// The [`SHOWN`] percentiles in milliseconds; `None` where one falls among those that did not
+    /// succeed.
+    pub latencies_ms: [Option<f64>; 3],
 }
 
+/// The percentiles of a span.
+const SHOWN: [Percentile; 3] = [Percentile::P50, Percentile::P90, Percentile::P99];
+
 impl Span {
-    /// Says all of it.
+    /// Returns one of the percentiles that spans have, in milliseconds.
+    pub fn at(&self, percentile: Percentile) -> Option<f64> {
+        let place = SHOWN.iter().position(|shown| *shown == percentile);
+        place.and_then(|place| self.latencies_ms[place])
+    }
+
+    /// Says whether fewer than 10 operations lie beyond a percentile.
+    pub const fn is_unsupported(&self, percentile: Percentile) -> bool {
+        percentile.is_unsupported_by(self.due)
+    }
+
+    /// Says all of it; an asterisk marks percentiles with fewer than 10 operations beyond them.
     pub fn describe(&self, mode: &str) -> String {
-        let figure = |value: Option<f64>| {
-            value.map_or("> time-out".to_owned(), |value| format!("{value:.2} ms"))
-        };
+        let figures = SHOWN.map(|percentile| {
+            let mark = if self.is_unsupported(percentile) {
+                "*"
+            } else {
+                ""
+            };
+            let latency = figures::latency(self.at(percentile), 2);
+            format!("{} {latency}{mark}", percentile.label())
+        });
         let lost = match self.due - self.ok {
             0 => String::new(),
             lost => format!(", {lost} of them did not succeed"),
         };
         format!(
-            "{mode}, {:.0} to {:.0} s: p50 {}, p90 {}, p99 {}; {} due{lost}",
+            "{mode}, {:.1} to {:.1} s: {}; {} due{lost}",
             self.start_s,
             self.end_s,
-            figure(self.p50_ms),
-            figure(self.p90_ms),
-            figure(self.p99_ms),
+            figures.join(", "),
             self.due,
         )
     }
 }
 
-/// Returns a mode's spans over all client regions: a second each, or as many seconds as make at
-/// most `most` spans. Intervals whose histogram cannot be read are left out.
+/// Returns a mode's spans over all client regions: as many of the log's intervals each as last a
+/// second and make at most `most` spans. Intervals whose histogram cannot be read are left out.
 pub fn spans(mode: &ModeRecord, shown: Shown, most: usize) -> Vec<Span> {
     let kinds = mode.regions.iter().flat_map(|region| &region.kinds);
     let shown_kinds = kinds.filter(|(kind, _)| shown.includes(**kind));
@@ -60,34 +80,30 @@ pub fn spans(mode: &ModeRecord, shown: Shown, most: usize) -> Vec<Span> {
     let (Some(length), Some(last)) = (length.filter(|one| !one.is_zero()), last) else {
         return Vec::new();
     };
-    let seconds = (last.as_nanos() / length.as_nanos()) as usize + 1;
-    let grouped = seconds.div_ceil(most.max(1)) as u32;
-    let width = length * grouped;
+    let logged = (last.as_nanos() / length.as_nanos()) as usize + 1;
+    let long_enough = SPAN_MIN.as_nanos().div_ceil(length.as_nanos()) as usize;
+    let width = length * logged.div_ceil(most.max(1)).max(long_enough) as u32;
     let mut groups = BTreeMap::<u128, (u64, Duration, BTreeMap<u64, u64>)>::new();
     for interval in intervals {
-        let Ok(histogram) = interval.latency.decode() else {
+        let Ok(occupied) = interval.latency.occupied() else {
             continue;
         };
         let number = interval.start.as_nanos() / width.as_nanos();
         let (due, end, counts) = groups.entry(number).or_default();
         *due += interval.due;
-        *end = (*end).max(interval.start + interval.length);
-        for bucket in histogram.iter_recorded() {
-            let value = histogram.median_equivalent(bucket.value_iterated_to());
-            *counts.entry(value).or_default() += u64::from(bucket.count_at_value());
+        *end = (*end).max((interval.start + interval.length).min(mode.window));
+        for (value, count) in occupied {
+            *counts.entry(value).or_default() += count;
         }
     }
     let span = |(number, (due, end, counts)): (u128, (u64, Duration, BTreeMap<u64, u64>))| {
         let start_s = width.as_secs_f64() * number as f64;
-        let at = |q| at_rank(&counts, rank_of(q, due));
         Span {
             start_s,
             end_s: end.as_secs_f64().max(start_s),
             due,
             ok: counts.values().sum::<u64>().min(due),
-            p50_ms: at(0.5),
-            p90_ms: at(0.9),
-            p99_ms: at(0.99),
+            latencies_ms: SHOWN.map(|one| at_rank(&counts, rank_of(one.quantile(), due))),
         }
     };
     groups
@@ -158,11 +174,36 @@ mod tests {
         // The 2nd of 10, 20, 30, 40 is the median; p99 is the 4th.
         let near = |value: Option<f64>, wanted: f64| (value.unwrap() - wanted).abs() < 0.01;
         assert!(
-            near(spans[0].p50_ms, 20.0) && near(spans[0].p99_ms, 40.0),
+            near(spans[0].at(Percentile::P50), 20.0) && near(spans[0].at(Percentile::P99), 40.0),
             "{spans:?}"
         );
-        assert!(near(spans[1].p50_ms, 10.0));
-        assert_eq!((spans[1].due, spans[1].ok, spans[1].p99_ms), (2, 1, None));
+        assert!(near(spans[1].at(Percentile::P50), 10.0));
+        assert_eq!(
+            (spans[1].due, spans[1].ok, spans[1].at(Percentile::P99)),
+            (2, 1, None)
+        );
+    }
+
+    #[test]
+    fn shorter_intervals_are_grouped_to_a_second_and_more() {
+        // A window of 8 s is logged in 60 intervals of 134 ms: 8 of them are the first to last 1 s.
+        let intervals = (0..60u64).map(|number| Interval {
+            start: Duration::from_millis(134 * number),
+            length: Duration::from_millis(134),
+            ..interval(0, 1, &[number + 1])
+        });
+        let mut mode = mode(&[intervals.collect()]);
+        mode.window = Duration::from_secs(8);
+        let spans = spans(&mode, Shown::Writes, 120);
+        assert_eq!(spans.len(), 8);
+        assert_eq!((spans[0].start_s, spans[0].end_s), (0.0, 1.072));
+        // The last interval would end at 8.04 s: nothing is due beyond the window.
+        assert_eq!((spans[7].due, spans[7].end_s), (4, 8.0));
+        assert!(
+            spans[0]
+                .describe("a")
+                .starts_with("a, 0.0 to 1.1 s: p50 4.00 ms*, p90 8.00 ms*")
+        );
     }
 
     #[test]
