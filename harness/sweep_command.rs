@@ -133,8 +133,8 @@ pub(crate) fn estimate(scenario: &Scenario, backend: BackendKind, runs: usize) -
     }
     // Connecting, probing and draining take about two seconds more.
     let one = scenario.durations.warmup + scenario.durations.measured + Duration::from_secs(2);
-    let minutes = one.as_secs_f64() * runs as f64 / 60.0;
-    format!(", about {minutes:.0} minutes and more where operations time out")
+    let minutes = (one.as_secs_f64() * runs as f64 / 60.0).ceil();
+    format!(", some {minutes} min, and more where operations time out")
 }
 
 /// Makes the runs of a command and writes what they come to.

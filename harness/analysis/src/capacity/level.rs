@@ -155,6 +155,10 @@ impl Capacity {
             "at least "
         };
         let mut text = match self.rate_ops {
+            None if self.end == CapacityEnd::MachineBound => {
+                "unknown: the machine was over 80% busy (machine-bound) before a rate held"
+                    .to_owned()
+            }
             Some(most) => format!("{at_least}{}: {held}, {beyond}", rate(most)),
             None => format!("{held}, {beyond}"),
         };
@@ -264,6 +268,24 @@ mod tests {
         assert!(
             says.starts_with("at least 200/s: held") && says.contains("machine-bound"),
             "{says}"
+        );
+    }
+
+    #[test]
+    fn a_machine_that_is_busy_from_the_first_rate_on_leaves_nothing_known() {
+        let mut points = points(&[(100.0, &[50.0]), (200.0, &[60.0])]);
+        points
+            .iter_mut()
+            .for_each(|point| point.machine_bound = true);
+        let capacity = capacity_of(&points);
+        assert_eq!(
+            (capacity.rate_ops, capacity.end),
+            (None, CapacityEnd::MachineBound)
+        );
+        assert!(
+            capacity.says().starts_with("unknown"),
+            "{}",
+            capacity.says()
         );
     }
 

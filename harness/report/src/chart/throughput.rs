@@ -83,10 +83,11 @@ pub fn throughput(chart: &ThroughputChart<'_>) -> Drawing {
     if let Some((limit_ms, text)) = chart.limit {
         draw_limit(&mut scene, &plot, limit_ms, text);
     }
+    // Leads to the labels first: markers cover their ends.
+    end_labels(&mut scene, &plot, &lines);
     for line in &lines {
         draw_line(&mut scene, &plot, line);
     }
-    end_labels(&mut scene, &plot, &lines);
     let across = format!(
         "operations done per second, all client regions{}",
         plot.across.scale_note()

@@ -126,11 +126,11 @@ fn mode_row(sweep: &Sweep, mode: &SweepMode) -> Markup {
                 (rate(capacity.rate_ops))
                 (rate(capacity.holds_to_ops))
                 (rate(capacity.breaks_from_ops))
-                td { (capacity.says()) }
+                td.wrap { (capacity.says()) }
             } @else if sweep.limit.is_some() {
                 td {} td {} td {} td {}
             }
-            td { @match &mode.knee { Some(knee) => (knee_says(knee)), None => "too few rates" } }
+            td.wrap { @match &mode.knee { Some(knee) => (knee_says(knee)), None => "too few rates" } }
             @if sweep.backend == BackendKind::Sim {
                 @match &mode.service {
                     Some(service) => {
