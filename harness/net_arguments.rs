@@ -91,7 +91,7 @@ pub struct UpArguments {
     /// The seed of the router's jitter and loss.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// What the router subtracts from every delay, to make up for wake-ups [default: 40us].
+    /// What the router subtracts from every delay, to make up for wake-ups [default: 50us].
     #[arg(long, value_name = "TIME")]
     pub compensation: Option<String>,
     /// Leave the router at normal priority.

@@ -14,12 +14,18 @@ use longhaul_wan::marginal::QuantileTable;
 
 use crate::arguments::{ExportFormat, ReportArguments};
 use crate::output::{CommandError, json, print, takes_colours, width};
+use crate::sweep_command;
 
 /// Draws of the message pattern beside the floor, for each mode and client region.
 const MODEL_SAMPLES: u64 = 20_000;
 
 /// Draws a run's table and charts again.
 pub(crate) fn report(arguments: &ReportArguments) -> Result<ExitCode, CommandError> {
+    if arguments.export.is_none()
+        && let Some(code) = sweep_command::redraw(&arguments.directory, arguments.json)?
+    {
+        return Ok(code);
+    }
     let directory = RunDirectory::open(&arguments.directory)?;
     let record = directory.read_record()?;
     let analysis = analysed(&record);

@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: SaturateArguments) -> Result<ExitCode, CommandError
     geometric_rates(arguments.from, arguments.to, 2)?;
     let (scenario, backend) = swept_scenario(&arguments.run)?;
     let plan = SaturatePlan {
-        slo_region: slo_region(arguments.slo_region.as_deref(), &scenario)?,
+        slo_region: slo_region(arguments.region.as_deref(), &scenario)?,
         scenario,
         backend,
         slo,

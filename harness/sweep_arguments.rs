@@ -18,7 +18,7 @@ pub const SATURATE_EXAMPLES: &str = "\
 Examples:
   longhaul saturate --slo p99=250ms,errors=0.1%
   longhaul saturate --slo p99=400ms --backend sim --service machine.toml --mode quorum:raft
-  longhaul saturate --slo p50=5ms,p99=20ms --slo-region us-east-1 --mode eventual:lww
+  longhaul saturate --slo p50=5ms,p99=20ms --region us-east-1 --mode eventual:lww
 
 The limit must hold in every client region by itself, over all operations due there: those
 that did not succeed rank above every success.";
@@ -52,7 +52,7 @@ pub struct SweepArguments {
     pub slo: Option<String>,
     /// The client region in which alone the limit must hold [default: in every one].
     #[arg(long, value_name = "REGION", requires = "slo")]
-    pub slo_region: Option<String>,
+    pub region: Option<String>,
     /// What is run.
     #[command(flatten)]
     pub run: RunArguments,
@@ -82,7 +82,7 @@ pub struct SaturateArguments {
     pub slo: String,
     /// The client region in which alone the limit must hold [default: in every one].
     #[arg(long, value_name = "REGION")]
-    pub slo_region: Option<String>,
+    pub region: Option<String>,
     /// The rate to begin at: operations per second and client region. Raised to where the limit's
     /// percentile has operations enough.
     #[arg(long, value_name = "N", default_value_t = 100.0)]

@@ -1,9 +1,10 @@
 //! `longhaul sweep`, and what `saturate` shares with it.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use longhaul_analysis::capacity::{Slo, short_rate};
+use longhaul_analysis::capacity::{SWEEP_VERSION, Slo, short_rate, unsaturable};
 use longhaul_experiment::record::{BackendKind, RunDirectory, run_name};
 use longhaul_experiment::{RunError, RunRecord, Scenario, Seed};
 use longhaul_live::{Interrupt, describe_environment};
@@ -20,6 +21,12 @@ use crate::run_command::{raise_on_signal, unix_seconds};
 use crate::scenario_arguments::scenario;
 use crate::sweep_arguments::{OrderArgument, SweepArguments};
 use crate::wiring::{self, RunOptions, VERSION};
+
+/// The file of a sweep.
+const SWEEP: &str = "sweep.json";
+
+/// The largest such file that is read, in bytes.
+const SWEEP_BYTES_MAX: u64 = 1 << 28;
 
 /// How often what was measured so far is written while runs are made.
 const WRITTEN_EVERY: Duration = Duration::from_secs(1);
@@ -38,7 +45,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, CommandError> {
         .transpose()?;
     let plan = SweepPlan {
         slo,
-        slo_region: slo_region(arguments.slo_region.as_deref(), &scenario)?,
+        slo_region: slo_region(arguments.region.as_deref(), &scenario)?,
         scenario,
         backend,
         rates,
@@ -111,7 +118,7 @@ pub(crate) fn slo_region(
     };
     match name {
         Some(name) if !clients().any(|client| client == name) => Err(format!(
-            "--slo-region {name}: no clients are there; they are in {}",
+            "--region {name}: no clients are there; they are in {}",
             clients().collect::<Vec<_>>().join(", ")
         )
         .into()),
@@ -140,6 +147,10 @@ pub(crate) fn conducted(
     let name = arguments.name.clone();
     let name =
         name.unwrap_or_else(|| run_name(unix_seconds(), &format!("{command}-{}", scenario.name)));
+    let begun = Sweep::begun(scenario, backend, arguments.seed, PointOrder::Search);
+    if let Some(warning) = unsaturable(&begun) {
+        note(&format!("warning: {warning}\n"));
+    }
     let directory = RunDirectory::create(&arguments.out, &name)?;
     let interrupt = Interrupt::default();
     raise_on_signal(&interrupt)?;
@@ -154,11 +165,12 @@ pub(crate) fn conducted(
         };
         wiring::measure(scenario, options)
     };
-    let runner = match backend {
-        BackendKind::Sim => Runner::InVirtualTime(RunnerInVirtualTime {
+    let runner = if backend == BackendKind::Sim {
+        Runner::InVirtualTime(RunnerInVirtualTime {
             environment: describe_environment(VERSION, std::env::args().collect()),
-        }),
-        BackendKind::Local => Runner::OneByOne(&mut local),
+        })
+    } else {
+        Runner::OneByOne(&mut local)
     };
     let mut written = Instant::now();
     let mut on_run = |progress: Progress<'_>| {
@@ -197,18 +209,7 @@ pub(crate) fn conducted(
 /// Writes what a sweep came to, and prints it.
 fn leave(directory: &RunDirectory, sweep: &Sweep, json: bool) -> Result<ExitCode, CommandError> {
     write_json(directory, sweep)?;
-    let table = sweep_table(sweep);
-    directory.write_file("table.txt", table.as_bytes())?;
-    directory.write_file("sweep.html", sweep_html(sweep).as_bytes())?;
-    for chart in sweep_charts(sweep) {
-        directory.write_file(&format!("{}.svg", chart.name), chart.svg.as_bytes())?;
-        directory.write_file(&format!("{}.png", chart.name), &chart.png)?;
-    }
-    if json {
-        print(&sweep_json(sweep)?)?;
-    } else {
-        print(&table)?;
-    }
+    print_drawn(directory, sweep, json)?;
     note(&format!(
         "\nsweep.json, sweep.html, chart and table: {}\n",
         directory.path().display()
@@ -220,8 +221,58 @@ fn leave(directory: &RunDirectory, sweep: &Sweep, json: bool) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+/// Draws table, chart and page into a sweep's folder, and prints the table or the JSON.
+fn print_drawn(directory: &RunDirectory, sweep: &Sweep, json: bool) -> Result<(), CommandError> {
+    let table = sweep_table(sweep);
+    directory.write_file("table.txt", table.as_bytes())?;
+    directory.write_file("sweep.html", sweep_html(sweep).as_bytes())?;
+    for chart in sweep_charts(sweep) {
+        directory.write_file(&format!("{}.svg", chart.name), chart.svg.as_bytes())?;
+        directory.write_file(&format!("{}.png", chart.name), &chart.png)?;
+    }
+    print(&if json { sweep_json(sweep)? } else { table })
+}
+
+/// Draws a former sweep again; `None` when the folder holds none.
+pub(crate) fn redraw(path: &Path, json: bool) -> Result<Option<ExitCode>, CommandError> {
+    if !path.join(SWEEP).is_file() {
+        return Ok(None);
+    }
+    let directory = RunDirectory::open_holding(path, SWEEP)?;
+    let mut sweep = read(&path.join(SWEEP))?;
+    let slo: Option<Slo> = sweep.limit.as_deref().map(str::parse).transpose()?;
+    let region = sweep.limit_region.clone();
+    sweep.conclude(slo.as_ref(), region.as_deref());
+    print_drawn(&directory, &sweep, json)?;
+    Ok(Some(ExitCode::SUCCESS))
+}
+
+/// Reads a sweep's file.
+fn read(path: &Path) -> Result<Sweep, CommandError> {
+    let reading = || format!("reading '{}'", path.display());
+    let bytes = std::fs::metadata(path).map_err(|why| CommandError::new(reading(), why))?;
+    if bytes.len() > SWEEP_BYTES_MAX {
+        let why = format!("it has {} bytes; is it a sweep?", bytes.len());
+        return Err(CommandError::new(reading(), why));
+    }
+    let text = std::fs::read_to_string(path).map_err(|why| CommandError::new(reading(), why))?;
+    // The version first: a newer sweep may differ in everything else.
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|why| CommandError::new(reading(), why))?;
+    match value["sweep_version"].as_u64() {
+        Some(version) if version > u64::from(SWEEP_VERSION) => {
+            let why = format!(
+                "it is of version {version}, and this longhaul reads up to {SWEEP_VERSION}: use a \
+                 newer one"
+            );
+            Err(CommandError::new(reading(), why))
+        }
+        _ => serde_json::from_value(value).map_err(|why| CommandError::new(reading(), why)),
+    }
+}
+
 fn write_json(directory: &RunDirectory, sweep: &Sweep) -> Result<(), CommandError> {
-    directory.write_file("sweep.json", sweep_json(sweep)?.as_bytes())?;
+    directory.write_file(SWEEP, sweep_json(sweep)?.as_bytes())?;
     Ok(())
 }
 

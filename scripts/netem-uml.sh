@@ -4,7 +4,7 @@
 #
 #   scripts/netem-uml.sh SCRATCH COMMAND [ARGUMENT...]
 #
-# The command starts in SCRATCH and has it as HOME, TMPDIR and XDG_RUNTIME_DIR. Its output goes to
+# The command starts in SCRATCH and has it as HOME and TMPDIR. Its output goes to
 # standard output, its exit code becomes this script's. MEMORY (default 1G) is the guest's.
 #
 # For correctness, not for throughput: one processor, some 40 us a system call.
@@ -49,12 +49,14 @@ cat > "$own/init" <<INIT
 #!/bin/bash
 # The guest's first process.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export HOME='$scratch' TMPDIR='$scratch' XDG_RUNTIME_DIR='$scratch'
+# Files on the scratch directory belong to the user outside, so not what must be root's.
+export HOME='$scratch' TMPDIR='$scratch' XDG_RUNTIME_DIR=/run
 # Until this mount there is nowhere to write to.
 mount -t hostfs -o '$scratch' hostfs '$scratch'
 {
     mount -t proc proc /proc
     mount -t sysfs sysfs /sys
+    ln -s /proc/self/fd /dev/fd
     mkdir /dev/shm
     mount -t tmpfs tmpfs /dev/shm
     mount -t tmpfs tmpfs /run

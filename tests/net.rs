@@ -145,13 +145,13 @@ fn packets_take_the_profiles_delay_and_a_network_leaves_nothing() {
     let listed = place.succeed(&["list"]);
     assert!(listed.starts_with("default "), "{listed}");
     // 1.87 ms between c and d, 0.2 ms from c to itself. On a busy machine round trips are long, but
-    // not all of them, and none is shorter than asked by more than the compensation, 2 x 40 us.
+    // not all of them, and none is shorter than asked by more than the compensation, 2 x 50 us.
     for (to, asked_ms) in [("us-east-1d", 1.87), ("us-east-1c", 0.2)] {
         let report = place.probe("us-east-1c", to, &["--count", "50", "--interval", "1ms"]);
         assert_eq!(report["lost"], 0, "{report}");
         let least = milliseconds(&report, "min");
         assert!(
-            (asked_ms - 0.08..asked_ms + 5.0).contains(&least),
+            (asked_ms - 0.1..asked_ms + 5.0).contains(&least),
             "{to}: {report}"
         );
     }

@@ -19,6 +19,7 @@ pub mod objective;
 mod synthetic;
 pub mod verdict;
 
+pub use doubts::unsaturable;
 pub use form::{PointFailure, PointOrder, SWEEP_VERSION, ServiceSummary, Sweep, SweepMode};
 pub use knee::{Knee, knee};
 pub use level::{Capacity, CapacityEnd, capacity, short_rate};

@@ -57,6 +57,12 @@ pub enum Effect<M, T> {
         /// The leader, `None` when it knows of none.
         leader: Option<ReplicaId>,
     },
+    /// Note that entries at the end of the replica's log were given up for another leader's. They
+    /// may have been acknowledged to clients.
+    Truncated {
+        /// How many.
+        entries: u64,
+    },
 }
 
 /// One record of a replica's storage.
@@ -144,6 +150,13 @@ impl<M, T> Outbox<M, T> {
     /// Notes whom the replica takes for the leader.
     pub fn leader(&mut self, term: u64, leader: Option<ReplicaId>) {
         self.effects.push(Effect::Leader { term, leader });
+    }
+
+    /// Notes that entries at the end of the log were given up; none are no news.
+    pub fn truncated(&mut self, entries: u64) {
+        if entries > 0 {
+            self.effects.push(Effect::Truncated { entries });
+        }
     }
 
     /// Takes the effects out, in order, keeping the outbox's memory.

@@ -1,6 +1,6 @@
 //! Quorum modes: consensus on a log ([`raft`], [`paxos`]), and a register without a leader ([`register`]).
 
-mod installed;
+pub(crate) mod installed;
 pub mod paxos;
 pub mod raft;
 pub mod register;

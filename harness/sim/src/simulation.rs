@@ -117,6 +117,18 @@ pub enum OccurrenceKind {
     Wake(u64),
 }
 
+/// Entries at the end of a replica's log that were given up for another leader's. They may have
+/// been acknowledged to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncation {
+    /// When.
+    pub at: Time,
+    /// The replica.
+    pub replica: ReplicaId,
+    /// How many.
+    pub entries: u64,
+}
+
 /// What becomes of a message between replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -167,6 +179,7 @@ pub struct Simulation<M: Mode> {
     /// By region, whether its clients have asked for anything.
     has_clients: Vec<bool>,
     leaders: Vec<Leadership>,
+    truncations: Vec<Truncation>,
     judge: Option<Judge<MessageOf<M>>>,
     tracer: Tracer,
 }
@@ -204,6 +217,7 @@ impl<M: Mode> Simulation<M> {
             clients: PagedMap::default(),
             has_clients: vec![false; regions],
             leaders: Vec::new(),
+            truncations: Vec::new(),
             judge: None,
             tracer: Tracer::default(),
         };
@@ -330,6 +344,11 @@ impl<M: Mode> Simulation<M> {
     /// Returns the leaders so far: of each term the first report.
     pub fn leaders(&self) -> &[Leadership] {
         &self.leaders
+    }
+
+    /// Returns which entries were given up at the ends of logs so far, in the order of time.
+    pub fn truncations(&self) -> &[Truncation] {
+        &self.truncations
     }
 
     /// Turns the links' delays on or off. Off, messages arrive at the instant they are sent.

@@ -280,9 +280,10 @@ fn pause(region: &str) -> Fault {
     }
 }
 
-/// Whether another replica takes over from a paused one before it goes on.
+/// Whether another replica takes over from a paused one before it goes on: the election time-out
+/// of these regions is ten times 179 ms.
 fn fails_over(spec: &ModeSpec) -> bool {
-    matches!(spec.variant.as_str(), "raft" | "paxos")
+    spec.family == "leader-follower" || matches!(spec.variant.as_str(), "raft" | "paxos")
 }
 
 #[test]
@@ -305,7 +306,9 @@ fn a_paused_leader_or_coordinator_fills_the_tail() {
             // that came first did so at most one arrival gap, 10 ms, after that.
             let least = Duration::from_millis(1990);
             if fails_over(spec) {
-                assert!(longest >= least, "{spec}: {longest:?}");
+                // What came meanwhile succeeded late, or was refused where nobody leads yet.
+                let has_waited = longest >= least || writes.ok + 190 <= writes.due;
+                assert!(has_waited, "{spec}: {longest:?}, {} succeeded", writes.ok);
                 return;
             }
             assert_eq!(writes.ok, 400, "{spec}: {:?}", writes.errors);

@@ -18,7 +18,7 @@
 //! said that the network is to outlive it. Files (a lock and a socket, see [`place`]) are removed by
 //! the holder, by init when the holder was killed, and by the next command when both were.
 //!
-//! Root needs no user namespace; others get one in which they are root, if the system permits.
+//! Root needs no user namespace; others get one in which they are root, if the system permits it.
 //!
 //! Start with [`supervisor`]; then [`enter`] for processes inside regions, and [`control`] for what
 //! a network can be asked while it is up.

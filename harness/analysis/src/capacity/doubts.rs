@@ -37,8 +37,9 @@ fn failed(sweep: &Sweep) -> Option<String> {
     ))
 }
 
-/// Virtual time without service times has nothing to saturate.
-fn unsaturable(sweep: &Sweep) -> Option<String> {
+/// Says that virtual time without service times has nothing to saturate, and what to do; `None` on a
+/// live backend, and where every mode's work takes time.
+pub fn unsaturable(sweep: &Sweep) -> Option<String> {
     let works = |mode: &SweepMode| {
         let service = mode.service.as_ref();
         service.is_some_and(|service| service.per_message_us + service.per_kib_us > 0.0)

@@ -77,12 +77,21 @@ impl RunDirectory {
     ///
     /// Folders that do not exist or hold no run.
     pub fn open(path: &Path) -> Result<RunDirectory, DirectoryError> {
+        RunDirectory::open_holding(path, MANIFEST)
+    }
+
+    /// Opens a folder that holds a file of that name, such as a sweep's; `latest` will do.
+    ///
+    /// # Errors
+    ///
+    /// Folders that do not exist or do not hold it.
+    pub fn open_holding(path: &Path, file: &str) -> Result<RunDirectory, DirectoryError> {
         let path = follow_latest(path);
         if !path.is_dir() {
             let missing = io::Error::new(io::ErrorKind::NotFound, "there is no such folder");
             return Err(io_error("open", &path)(missing));
         }
-        if !path.join(MANIFEST).is_file() {
+        if !path.join(file).is_file() {
             return Err(DirectoryError::NoRun { path });
         }
         Ok(RunDirectory { path })

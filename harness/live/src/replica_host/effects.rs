@@ -80,8 +80,9 @@ impl<R: Replica + 'static> Host<R> {
                 };
                 let _ = self.reports.send(report);
             }
-            // Persisting is the caller's; visibility is recorded where staleness is measured.
-            Effect::Persist { .. } | Effect::Applied { .. } => {}
+            // Persisting is the caller's; visibility is recorded where staleness is measured, and
+            // what a log lost where what clients saw is held against what is left.
+            Effect::Persist { .. } | Effect::Applied { .. } | Effect::Truncated { .. } => {}
         }
         Ok(())
     }

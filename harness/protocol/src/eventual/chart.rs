@@ -165,7 +165,7 @@ impl<M: Mode> Chart<M> {
             }
             Effect::CancelTimer { timer } => self.cancel(own, timer),
             Effect::Applied { key, version } => self.applied.push((own, key, version)),
-            Effect::Leader { .. } => {}
+            Effect::Leader { .. } | Effect::Truncated { .. } => {}
         }
     }
 

@@ -1,5 +1,6 @@
-//! A hand-driven cluster for tests that read as sequence charts: every message, every end of a
-//! persist and every connection epoch happens when the test says so.
+//! A hand-driven cluster for tests that read as sequence charts: every message about data, every
+//! end of a persist and every connection epoch happens when the test says so. Time stands still,
+//! so that a lease that was granted once holds, and nobody misses the leader.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use longhaul_experiment::{
 
 use super::log::Log;
 use super::message::{Message, Timer};
+use super::replica::Role;
 use super::{LeaderFollower, LeaderFollowerReplica};
 use crate::mode::Mode;
 use crate::outbox::{Effect, LogRecord, Outbox};
@@ -39,8 +41,24 @@ pub(super) enum Step {
     Up { between: u16, and: u16 },
     /// A connection epoch ends, and what was under way is lost.
     Down { between: u16, and: u16 },
-    /// A replica's heartbeat timer goes off.
+    /// A replica's timer goes off: a heartbeat's interval passed.
     Heartbeat { at: u16 },
+}
+
+/// Says whether charts deliver a message one by one. Those about leadership are delivered when
+/// all is settled, so that charts show the data's way alone.
+fn is_about_data(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Lead(_)
+            | Message::Match { .. }
+            | Message::Append(_)
+            | Message::Heartbeat(_)
+            | Message::Acknowledge { .. }
+            | Message::Reject { .. }
+            | Message::Piece(_)
+            | Message::PieceReceived { .. }
+    )
 }
 
 /// The cluster.
@@ -50,7 +68,9 @@ pub(super) struct Chart {
     replicas: Vec<LeaderFollowerReplica>,
     outboxes: Vec<Outbox<Message, Timer>>,
     incarnations: Vec<u32>,
+    /// Messages about data on their way, and beside them those about leadership.
     wire: BTreeMap<(u16, u16), VecDeque<Message>>,
+    control: BTreeMap<(u16, u16), VecDeque<Message>>,
     up: BTreeSet<(u16, u16)>,
     persists: Vec<VecDeque<(PersistToken, Vec<LogRecord>)>>,
     disks: Vec<Vec<LogRecord>>,
@@ -58,6 +78,8 @@ pub(super) struct Chart {
     pub(super) replies: Vec<(u16, u64, Outcome)>,
     /// Each version that became visible at a replica.
     pub(super) applied: Vec<Vec<Version>>,
+    /// How many entries each replica gave up.
+    pub(super) truncated: Vec<u64>,
     /// Each leader that a replica learned of, with its term.
     pub(super) leaders: Vec<Vec<(u64, Option<u16>)>>,
     /// How many snapshot pieces were delivered.
@@ -117,11 +139,13 @@ impl Chart {
             outboxes: (0..count).map(|_| Outbox::new(true)).collect(),
             incarnations: vec![0; usize::from(count)],
             wire: BTreeMap::new(),
+            control: BTreeMap::new(),
             up: BTreeSet::new(),
             persists: vec![VecDeque::new(); usize::from(count)],
             disks: vec![Vec::new(); usize::from(count)],
             replies: Vec::new(),
             applied: vec![Vec::new(); usize::from(count)],
+            truncated: vec![0; usize::from(count)],
             leaders: vec![Vec::new(); usize::from(count)],
             pieces: 0,
         };
@@ -170,12 +194,7 @@ impl Chart {
                 let message = queue.and_then(VecDeque::pop_front);
                 let message = message.unwrap_or_else(|| panic!("nothing from {from} to {to}"));
                 self.pieces += usize::from(matches!(message, Message::Piece(_)));
-                // Through its encoding, as on a wire.
-                let bytes = postcard::to_stdvec(&message).unwrap();
-                let message = postcard::from_bytes(&bytes).unwrap();
-                self.call(to, |replica, out| {
-                    replica.on_message(Now::default(), ReplicaId(from), message, out);
-                });
+                self.deliver((from, to), &message);
             }
             Step::Persisted { at } => {
                 let next = self.persists[usize::from(at)].pop_front();
@@ -188,18 +207,71 @@ impl Chart {
             Step::Up { between, and } => self.epoch((between, and), PeerState::Up),
             Step::Down { between, and } => self.epoch((between, and), PeerState::Down),
             Step::Heartbeat { at } => self.call(at, |replica, out| {
-                replica.on_timer(Now::default(), Timer::Heartbeat, out);
+                replica.on_timer(Now::default(), Timer::Tick, out);
             }),
         }
+    }
+
+    fn deliver(&mut self, (from, to): (u16, u16), message: &Message) {
+        // Through its encoding, as on a wire.
+        let bytes = postcard::to_stdvec(message).unwrap();
+        let message = postcard::from_bytes(&bytes).unwrap();
+        self.call(to, |replica, out| {
+            replica.on_message(Now::default(), ReplicaId(from), message, out);
+        });
+    }
+
+    /// Lets all timers go off until a leader that restarted leads again. Of what is under way
+    /// only what is about leadership is delivered, and what is to be persisted is.
+    pub(super) fn lead_again(&mut self) {
+        // Nobody stands before 20 heartbeats, and everybody does before 20 more.
+        for _ in 0..100 {
+            self.settle_leadership();
+            let replica = &self.replicas[usize::from(LEADER)];
+            if matches!(replica.role, Role::Leader(_)) {
+                return;
+            }
+            self.beat();
+        }
+        panic!("nobody leads");
+    }
+
+    /// Lets all timers go off.
+    fn beat(&mut self) {
+        for at in 0..self.replicas.len() as u16 {
+            self.step(Step::Heartbeat { at });
+        }
+    }
+
+    /// Lets heartbeats pass, in which everything is delivered and persisted: enough for the
+    /// election of a controller, and for what is to be agreed on then.
+    pub(super) fn rest(&mut self) {
+        for _ in 0..50 {
+            self.settle();
+            self.beat();
+        }
+        self.settle();
     }
 
     /// Delivers and persists everything until nothing is under way.
     pub(super) fn settle(&mut self) {
         loop {
+            self.settle_leadership();
             let mut wire = self.wire.iter();
             let message = wire.find(|(_, queue)| !queue.is_empty());
-            if let Some((&(from, to), _)) = message {
-                self.step(Step::Deliver { from, to });
+            let Some((&(from, to), _)) = message else {
+                return;
+            };
+            self.step(Step::Deliver { from, to });
+        }
+    }
+
+    fn settle_leadership(&mut self) {
+        loop {
+            let mut control = self.control.iter_mut();
+            let message = control.find_map(|(&way, queue)| Some((way, queue.pop_front()?)));
+            if let Some((way, message)) = message {
+                self.deliver(way, &message);
                 continue;
             }
             let Some(at) = self.persists.iter().position(|queue| !queue.is_empty()) else {
@@ -329,8 +401,10 @@ impl Chart {
             self.up.insert((a, b));
         } else {
             self.up.remove(&(a, b));
-            self.wire.remove(&(a, b));
-            self.wire.remove(&(b, a));
+            for wire in [&mut self.wire, &mut self.control] {
+                wire.remove(&(a, b));
+                wire.remove(&(b, a));
+            }
         }
         for (at, peer) in [(b, a), (a, b)] {
             self.call(at, |replica, out| {
@@ -352,8 +426,12 @@ impl Chart {
             match effect {
                 Effect::Send { to, message } => {
                     if self.up.contains(&(at.min(to.0), at.max(to.0))) {
-                        let queue = self.wire.entry((at, to.0)).or_default();
-                        queue.push_back(message);
+                        let wire = if is_about_data(&message) {
+                            &mut self.wire
+                        } else {
+                            &mut self.control
+                        };
+                        wire.entry((at, to.0)).or_default().push_back(message);
                     }
                 }
                 Effect::Reply { operation, outcome } => {
@@ -363,6 +441,7 @@ impl Chart {
                     self.persists[index].push_back((token, records));
                 }
                 Effect::Applied { version, .. } => self.applied[index].push(version),
+                Effect::Truncated { entries } => self.truncated[index] += entries,
                 Effect::Leader { term, leader } => {
                     let leader = leader.map(|leader| leader.0);
                     self.leaders[index].push((term, leader));

@@ -20,6 +20,8 @@ pub(super) struct Following {
     probe: Option<(u64, Position)>,
     /// The snapshot that is being collected.
     incoming: Option<IncomingSnapshot>,
+    /// The index up to which its log agrees with the leader's, as far as probes have shown.
+    agreed: u64,
 }
 
 /// An append that does not fit the log.
@@ -38,17 +40,22 @@ impl Following {
     }
 
     /// Takes a probe; [`Following::answer`] answers it.
-    pub(super) fn on_lead(&mut self, from: ReplicaId, lead: &Lead, executed: u64) {
+    ///
+    /// Nothing counts as verified any more: even what was executed may not be in the log of a
+    /// later leader.
+    pub(super) fn on_lead(&mut self, from: ReplicaId, lead: &Lead) {
         *self = Following {
             leader: Some(from),
-            verified: executed,
+            verified: 0,
             acknowledged: 0,
             probe: Some((lead.round, lead.limit)),
             incoming: None,
+            agreed: u64::MAX,
         };
     }
 
-    /// Takes entries into the log, replacing a tail that disagrees.
+    /// Takes entries into the log, replacing a tail that disagrees. Returns how many entries of
+    /// such a tail were cut off.
     ///
     /// # Errors
     ///
@@ -58,7 +65,8 @@ impl Following {
         append: Append,
         executed: u64,
         (log, journal): (&mut Log, &mut Journal),
-    ) -> Result<(), Unfit> {
+    ) -> Result<u64, Unfit> {
+        let mut cut = 0;
         let base = log.base().index;
         let Position { mut index, .. } = append.previous;
         if index >= base && !log.contains(append.previous) {
@@ -70,6 +78,7 @@ impl Following {
                 Some(held) if held.term == entry.term => continue,
                 Some(_) if index <= executed => return Err(Unfit),
                 Some(_) => {
+                    cut = log.last().index - (index - 1);
                     log.truncate_after(index - 1);
                     journal.truncate_after(index - 1);
                 }
@@ -82,7 +91,7 @@ impl Following {
         self.verified = self.verified.max(index);
         // A leader that ships had its answer; the probe was one that it repeated.
         self.probe = None;
-        Ok(())
+        Ok(cut)
     }
 
     /// Takes a piece of a snapshot.
@@ -91,16 +100,19 @@ impl Following {
         IncomingSnapshot::add(&mut self.incoming, piece)
     }
 
-    /// Follows the installation of a snapshot, which holds everything up to `index`.
-    pub(super) fn on_installed(&mut self, index: u64) {
+    /// Follows the installation of a snapshot, which holds everything up to `index`, in place of
+    /// a log up to `last`. Returns how many entries of that the leader does not have: at least,
+    /// where the log does not reach back to where they began to differ.
+    pub(super) fn on_installed(&mut self, index: u64, last: u64) -> u64 {
         self.verified = index;
         self.acknowledged = 0;
+        last.saturating_sub(self.agreed)
     }
 
     /// Answers a probe when all is safe, and acknowledges what became safe.
     pub(super) fn answer(
         &mut self,
-        term: u64,
+        (term, life): (u64, u32),
         executed: u64,
         (log, journal): (&Log, &Journal),
         out: &mut Outbox<Message, Timer>,
@@ -110,15 +122,17 @@ impl Following {
         };
         if let Some((round, limit)) = self.probe {
             if journal.is_settled(log) {
-                let position = log
-                    .greatest_at_most(limit)
-                    .filter(|position| position.index >= executed);
-                self.acknowledged = position.map_or(0, |position| position.index);
+                let position = log.greatest_at_most(limit);
+                self.agreed = position.map_or(limit.index, |position| position.index);
+                let is_kept = self.agreed >= executed;
+                self.acknowledged = if is_kept { self.agreed } else { 0 };
                 self.probe = None;
                 let answer = Message::Match {
                     term,
                     round,
                     position,
+                    executed,
+                    life,
                 };
                 out.send(leader, answer);
             }
@@ -163,10 +177,10 @@ mod tests {
             (taken, following.verified(), log.last())
         };
         let end = |term, index| Position { term, index };
-        assert_eq!(append(1, vec![]), (Ok(()), 1, end(1, 3)));
-        assert_eq!(append(1, vec![entry(1)]), (Ok(()), 2, end(1, 3)));
+        assert_eq!(append(1, vec![]), (Ok(0), 1, end(1, 3)));
+        assert_eq!(append(1, vec![entry(1)]), (Ok(0), 2, end(1, 3)));
         // The third entry was another leader's.
-        assert_eq!(append(2, vec![entry(2)]), (Ok(()), 3, end(2, 3)));
+        assert_eq!(append(2, vec![entry(2)]), (Ok(1), 3, end(2, 3)));
         assert_eq!(append(3, vec![entry(2)]), (Err(Unfit), 3, end(2, 3)));
     }
 }

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::leadership::consensus::Agreements;
+use super::leadership::watch::Standing;
 use super::log::{Entry, Log, Position};
-use super::message::{Leadership, Message, Timer};
+use super::message::{Message, Timer};
 use crate::outbox::{LogRecord, Outbox};
 use crate::replica::PersistToken;
 use crate::retention::Retention;
@@ -36,7 +38,9 @@ pub(super) struct Journal {
 
 /// All that a replica persists, borrowed for writing it.
 pub(super) struct Image<'a> {
-    pub(super) leadership: &'a Leadership,
+    pub(super) standing: &'a Standing,
+    /// The log of agreements; `None`: the replica has no part in it.
+    pub(super) agreements: Option<&'a Agreements>,
     pub(super) executed: Position,
     pub(super) store: &'a Store,
     pub(super) log: &'a Log,
@@ -45,7 +49,11 @@ pub(super) struct Image<'a> {
 /// All that a replica persists, as it was read back.
 #[derive(Debug, Default)]
 pub(super) struct Restored {
-    pub(super) leadership: Leadership,
+    pub(super) standing: Standing,
+    /// What stands for the agreements before `agreements`.
+    pub(super) agreements_checkpoint: Option<Bytes>,
+    /// Records of the log of agreements.
+    pub(super) agreements: Vec<Bytes>,
     pub(super) executed: Position,
     pub(super) store: Store,
     pub(super) log: Log,
@@ -68,7 +76,11 @@ pub(super) enum RestoreError {
 
 #[derive(Serialize, Deserialize)]
 enum Record<E> {
-    Leadership(Leadership),
+    Standing(Standing),
+    /// A record of the log of agreements.
+    Agreement(Bytes),
+    /// What stands for all earlier records of the log of agreements.
+    Agreements(Bytes),
     /// The log ends before `first`, and goes on with these.
     Entries {
         first: u64,
@@ -78,7 +90,8 @@ enum Record<E> {
 
 #[derive(Serialize)]
 struct CheckpointView<'a> {
-    leadership: &'a Leadership,
+    standing: &'a Standing,
+    agreements: Option<Bytes>,
     executed: Position,
     store: &'a Store,
     entries: EntriesFrom<'a>,
@@ -86,7 +99,8 @@ struct CheckpointView<'a> {
 
 #[derive(Deserialize)]
 struct Checkpoint {
-    leadership: Leadership,
+    standing: Standing,
+    agreements: Option<Bytes>,
     executed: Position,
     store: Store,
     entries: Vec<Entry>,
@@ -132,16 +146,42 @@ impl Journal {
             .is_none_or(|&(first, _)| first > token)
     }
 
-    /// Persists what was agreed on besides the log.
-    pub(super) fn persist_leadership(
+    /// Persists what the replica stands by.
+    pub(super) fn persist_standing(
         &mut self,
-        leadership: &Leadership,
+        standing: &Standing,
+        out: &mut Outbox<Message, Timer>,
+    ) -> PersistToken {
+        self.persist_record(|| Record::Standing(standing.clone()), out)
+    }
+
+    /// Persists a record of the log of agreements.
+    pub(super) fn persist_agreement(
+        &mut self,
+        record: Bytes,
+        out: &mut Outbox<Message, Timer>,
+    ) -> PersistToken {
+        self.persist_record(|| Record::Agreement(record), out)
+    }
+
+    /// Persists what stands for the log of agreements so far.
+    pub(super) fn persist_agreements(
+        &mut self,
+        checkpoint: Bytes,
+        out: &mut Outbox<Message, Timer>,
+    ) -> PersistToken {
+        self.persist_record(|| Record::Agreements(checkpoint), out)
+    }
+
+    fn persist_record(
+        &mut self,
+        record: impl FnOnce() -> Record<Vec<Entry>>,
         out: &mut Outbox<Message, Timer>,
     ) -> PersistToken {
         let token = self.begin(self.submitted);
         let bytes = &mut self.bytes;
         out.persist(token, || {
-            let record = encode(&Record::<Vec<Entry>>::Leadership(leadership.clone()));
+            let record = encode(&record());
             *bytes += record.len();
             vec![LogRecord::Append(record)]
         });
@@ -180,7 +220,8 @@ impl Journal {
         let token = self.begin(image.log.last().index);
         out.persist(token, || {
             let checkpoint = encode(&CheckpointView {
-                leadership: image.leadership,
+                standing: image.standing,
+                agreements: image.agreements.map(Agreements::checkpoint),
                 executed: image.executed,
                 store: image.store,
                 entries: EntriesFrom(image.log, image.executed.index + 1),
@@ -244,7 +285,9 @@ impl Restored {
         if let Some(bytes) = checkpoint {
             let checkpoint: Checkpoint = postcard::from_bytes(bytes)?;
             restored = Restored {
-                leadership: checkpoint.leadership,
+                standing: checkpoint.standing,
+                agreements_checkpoint: checkpoint.agreements,
+                agreements: Vec::new(),
                 executed: checkpoint.executed,
                 store: checkpoint.store,
                 log: Log::new(checkpoint.executed),
@@ -258,7 +301,12 @@ impl Restored {
         for bytes in records {
             restored.bytes += bytes.len();
             match postcard::from_bytes::<Record<Vec<Entry>>>(bytes)? {
-                Record::Leadership(leadership) => restored.leadership = leadership,
+                Record::Standing(standing) => restored.standing = standing,
+                Record::Agreement(record) => restored.agreements.push(record),
+                Record::Agreements(checkpoint) => {
+                    restored.agreements_checkpoint = Some(checkpoint);
+                    restored.agreements.clear();
+                }
                 Record::Entries { first, entries } => restored.append(first, entries)?,
             }
         }
@@ -314,7 +362,7 @@ mod tests {
             Restored::read(None, &[entries(2, &[1])]),
             Err(RestoreError::Gap { first: 2, last: 0 })
         ));
-        let garbage = Bytes::from_static(&[1, 1, 255, 255, 255, 255, 3]);
+        let garbage = Bytes::from_static(&[3, 1, 255, 255, 255, 255, 3]);
         assert!(Restored::read(None, &[garbage]).is_err());
     }
 

@@ -1,14 +1,16 @@
 //! What replicas send each other.
 
 use bytes::Bytes;
-use longhaul_experiment::ReplicaId;
+use longhaul_experiment::Time;
 use serde::{Deserialize, Serialize};
 
 use super::entries::Entries;
+use super::leadership::Leadership;
 use super::log::Position;
+use crate::quorum::raft::RaftMessage;
 
-/// A message between leader and follower. What is rare and large is boxed, since every message is
-/// moved several times.
+/// A message between replicas. What is rare and large is boxed, since every message is moved
+/// several times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// The leader opens a connection epoch with a follower.
@@ -20,8 +22,13 @@ pub enum Message {
         /// The probe that is answered.
         round: u64,
         /// The follower's greatest position within [`Lead::limit`]; `None` when that lies before
-        /// what it has executed, so that only a snapshot helps.
+        /// what it holds.
         position: Option<Position>,
+        /// What it has executed: if the two logs agree only up to before that, a snapshot has to
+        /// replace it.
+        executed: u64,
+        /// The follower's life, as in [`Leadership::lives`].
+        life: u32,
     },
     /// The leader ships entries, or only its commit index.
     Append(Append),
@@ -51,28 +58,43 @@ pub enum Message {
         /// How many bytes of it have arrived.
         received: u64,
     },
-}
-
-impl Message {
-    /// Returns the sender's term.
-    pub fn term(&self) -> u64 {
-        match self {
-            Message::Lead(lead) => lead.leadership.term,
-            Message::Append(append) => append.term,
-            Message::Piece(piece) => piece.term,
-            Message::Match { term, .. }
-            | Message::Acknowledge { term, .. }
-            | Message::Reject { term }
-            | Message::PieceReceived { term, .. } => *term,
-        }
-    }
+    /// The leader's sign of life.
+    Heartbeat(Box<Heartbeat>),
+    /// A replica heard its leader, in a [`Message::Heartbeat`] or a [`Message::Lead`].
+    Heard {
+        /// The follower's term.
+        term: u64,
+        /// When the leader sent it, by its own clock.
+        sent_at: Time,
+        /// The follower's life, as in [`Leadership::lives`].
+        life: u32,
+    },
+    /// A replica misses its leader.
+    Missing {
+        /// The agreement that it knows of.
+        version: u64,
+        /// Its life, as in [`Leadership::lives`].
+        life: u32,
+    },
+    /// The controller asks for a replica's position, to choose another leader.
+    Gather(Box<Gather>),
+    /// A replica's answer to [`Message::Gather`], sent when all it holds is safe.
+    Report(Box<Report>),
+    /// The leader wants something agreed on.
+    Propose(Box<Propose>),
+    /// What was agreed on, for whom may not have heard.
+    News(Box<Leadership>),
+    /// The consensus among replicas about agreements.
+    Consensus(Box<RaftMessage>),
 }
 
 /// Who leads, and the question how far the follower's log agrees with the leader's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lead {
-    /// The leader's term and the in-sync set.
+    /// What was agreed on; the term is the leader's.
     pub leadership: Leadership,
+    /// When it was sent, by the leader's clock: it is a sign of life too.
+    pub sent_at: Time,
     /// Numbers the leader's probes of this follower.
     pub round: u64,
     /// The follower is asked for its greatest position within this one.
@@ -80,16 +102,6 @@ pub struct Lead {
     /// A follower that restarted answers reads when it has executed this index: nothing that any
     /// replica made visible lies beyond it.
     pub readable_at: u64,
-}
-
-/// What replicas agree on besides the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leadership {
-    /// The term; each has one leader.
-    pub term: u64,
-    /// The replicas that must have persisted a synchronous write before it is acknowledged,
-    /// the leader included.
-    pub in_sync: Vec<ReplicaId>,
 }
 
 /// Entries on their way to a follower.
@@ -120,9 +132,51 @@ pub struct Piece {
     pub bytes: Bytes,
 }
 
+/// A leader's sign of life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The leader's term.
+    pub term: u64,
+    /// When it was sent, by the leader's clock.
+    pub sent_at: Time,
+    /// The commit index, for a follower that is shipped the log.
+    pub append: Option<Append>,
+}
+
+/// The controller's question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gather {
+    /// The last agreement, whose leader is missing.
+    pub leadership: Leadership,
+    /// The term of the leader that will be chosen.
+    pub term: u64,
+}
+
+/// How far a replica's log reaches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The agreement that it knows of.
+    pub version: u64,
+    /// The term that it promised itself to: it takes nothing from leaders of earlier terms.
+    pub term: u64,
+    /// The last position of its log, which is persisted.
+    pub position: Position,
+    /// Its life, as in [`Leadership::lives`].
+    pub life: u32,
+}
+
+/// What the leader wants agreed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Propose {
+    /// What is to succeed the last agreement.
+    pub leadership: Leadership,
+    /// Whether whoever is not the controller passes it on.
+    pub relay: bool,
+}
+
 /// The timers of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// The leader tells followers its commit index although nothing happens.
-    Heartbeat,
+    /// Time passes: for heartbeats, for what waits for one, and for the consensus.
+    Tick,
 }

@@ -1,20 +1,25 @@
 //! The replica: what leader and follower have in common.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use longhaul_experiment::{ErrorKind, Now, Operation, OperationId, Outcome, ReplicaId};
+use longhaul_experiment::{ErrorKind, Now, Operation, OperationId, Outcome, ReplicaId, Time};
 
 use super::following::{Following, Unfit};
 use super::journal::{Image, Journal, Restored};
+use super::leadership::Leadership;
+use super::leadership::consensus::{self, Consensus};
+use super::leadership::election::Election;
+use super::leadership::watch::{Periods, Standing, Watch};
 use super::leading::Leading;
 use super::log::{Entry, Log, Position};
-use super::message::{Append, Lead, Leadership, Message, Piece, Timer};
+use super::message::{Append, Message, Piece, Timer};
 use super::shipping::View;
 use super::snapshot::Progress;
 use super::{LeaderFollower, ReadAt};
 use crate::outbox::Outbox;
-use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request};
+use crate::quorum::installed;
+use crate::quorum::raft::ticking::Ticking;
+use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request, first_word};
 use crate::store::Store;
 
 /// The most entries that wait for their execution at the leader. Further writes end as unknown:
@@ -32,15 +37,12 @@ pub(super) const LEADER_LOG_BYTES_MAX: usize = 128 << 20;
 /// stays in the processor's caches.
 const FOLLOWER_LOG_BYTES_MAX: usize = 64 << 10;
 
-/// The bounds of the heartbeat's interval, which is the topology's largest round trip.
-const HEARTBEAT_BOUNDS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
-
 /// A replica of a leader-follower mode.
 #[derive(Debug)]
 pub struct LeaderFollowerReplica {
     pub(super) mode: LeaderFollower,
     pub(super) member: Member,
-    pub(super) leadership: Leadership,
+    pub(super) standing: Standing,
     pub(super) role: Role,
     pub(super) log: Log,
     pub(super) journal: Journal,
@@ -52,7 +54,20 @@ pub struct LeaderFollowerReplica {
     /// Reads are answered once this index is executed; `None`: not yet known. So a replica that
     /// restarted never shows less than before.
     pub(super) readable_at: Option<u64>,
-    up: BTreeSet<ReplicaId>,
+    pub(super) up: BTreeSet<ReplicaId>,
+    /// Its part in the consensus on who leads; `None`: it lost its storage.
+    pub(super) consensus: Option<Consensus>,
+    pub(super) watch: Watch,
+    pub(super) election: Election,
+    /// Whether it led the term that was agreed on last in an earlier life, and so cannot go on
+    /// with it: it asks for another.
+    pub(super) asks_again: bool,
+    ticking: Ticking,
+    pub(super) periods: Periods,
+    /// Ticks since the last heartbeat.
+    ticks: u32,
+    /// When the callback came that it is in.
+    pub(super) now: Time,
 }
 
 #[derive(Debug)]
@@ -63,7 +78,7 @@ pub(super) enum Role {
 
 impl Role {
     /// Returns the follower's part when it follows `leader`.
-    fn following(&mut self, leader: ReplicaId) -> Option<&mut Following> {
+    pub(super) fn following(&mut self, leader: ReplicaId) -> Option<&mut Following> {
         match self {
             Role::Follower(following) if following.leader() == Some(leader) => Some(following),
             _ => None,
@@ -74,12 +89,13 @@ impl Role {
 impl LeaderFollowerReplica {
     /// Makes a replica, not yet started.
     pub(super) fn new(mode: LeaderFollower, member: Member) -> LeaderFollowerReplica {
-        let in_sync = member.topology.replica_ids().collect();
         let journal = Journal::new(member.retention);
+        let ticking = Ticking::new(mode.election, &member.topology);
+        let periods = Periods::of(ticking);
         LeaderFollowerReplica {
             mode,
             member,
-            leadership: Leadership { term: 0, in_sync },
+            standing: Standing::default(),
             role: Role::Follower(Following::default()),
             log: Log::default(),
             journal,
@@ -88,80 +104,53 @@ impl LeaderFollowerReplica {
             executed: 0,
             readable_at: None,
             up: BTreeSet::new(),
+            consensus: None,
+            watch: Watch::begin(Time::ZERO, periods),
+            election: Election::default(),
+            asks_again: false,
+            ticking,
+            periods,
+            ticks: 0,
+            now: Time::ZERO,
         }
     }
 
-    /// Continues from what storage kept; with unreadable storage, from nothing.
-    fn restore(&mut self, restored: Restored) {
+    /// Begins for the first time: everybody knows the first leader.
+    fn begin(&mut self, out: &mut Outbox<Message, Timer>) {
+        self.standing.agreed = Leadership::first(&self.member.topology);
+        self.consensus = Some(Consensus::first(&self.member, self.ticking));
+        self.readable_at = Some(0);
+        if self.standing.is_led_by(self.member.id) {
+            self.lead(None, out);
+        }
+    }
+
+    /// Begins anew, with nothing.
+    fn rejoin(&mut self) {
+        self.standing.life = self.member.incarnation;
+    }
+
+    /// Continues from what storage kept.
+    fn restore(&mut self, restored: Restored, out: &mut Outbox<Message, Timer>) {
         self.journal.resume(&restored);
-        if !restored.leadership.in_sync.is_empty() {
-            self.leadership = restored.leadership;
+        let checkpoint = restored.agreements_checkpoint.as_ref();
+        let storage = consensus::read_back(&self.member, checkpoint, &restored.agreements);
+        self.standing = restored.standing;
+        if self.standing.agreed.version == 0 {
+            self.standing.agreed = Leadership::first(&self.member.topology);
         }
         self.commit = restored.executed.index;
         self.executed = restored.executed.index;
         self.store = restored.store;
         self.log = restored.log;
-    }
-
-    /// Begins a term of its own.
-    fn lead(&mut self, out: &mut Outbox<Message, Timer>) {
-        self.leadership.term += 1;
-        let term = self.leadership.term;
-        let term_token = self.journal.persist_leadership(&self.leadership, out);
-        if self.log.last().index > 0 {
-            // Acknowledgements count for entries of the own term alone (Raft, section 5.4.2), so
-            // that entries of earlier terms need one of this term after them.
-            self.log.push(Entry {
-                term,
-                request: None,
-            });
+        self.asks_again = self.standing.is_led_by(self.member.id);
+        let storage = storage.filter(|_| self.standing.life == 0);
+        if let Some(storage) = storage {
+            let consensus = Consensus::restored(&self.member, self.ticking, storage);
+            let agreed = consensus.agreed();
+            self.consensus = Some(consensus);
+            self.learn(agreed, out);
         }
-        let mut leading = Leading::new(self.member.peers(), term_token, &self.log);
-        leading.waiting_bytes = self
-            .log
-            .from(self.executed + 1)
-            .map(|entry| entry.weight())
-            .sum();
-        for &peer in &self.up {
-            if let Some(follower) = leading.follower(peer) {
-                follower.on_peer(true, &self.log);
-            }
-        }
-        self.readable_at = Some(leading.term_start);
-        self.role = Role::Leader(leading);
-        out.leader(term, Some(self.member.id));
-        out.set_timer(Timer::Heartbeat, self.heartbeat_interval());
-    }
-
-    /// Follows the leader of a later term, or meets the leader of this term again.
-    fn follow(&mut self, from: ReplicaId, lead: Lead, out: &mut Outbox<Message, Timer>) {
-        let is_later = lead.leadership.term > self.leadership.term;
-        if let Role::Leader(_) = self.role {
-            if !is_later {
-                return;
-            }
-            self.stop_leading(out);
-        }
-        if lead.leadership != self.leadership {
-            self.leadership = lead.leadership.clone();
-            self.journal.persist_leadership(&self.leadership, out);
-        }
-        let Role::Follower(following) = &mut self.role else {
-            return;
-        };
-        if is_later || following.leader() != Some(from) {
-            out.leader(self.leadership.term, Some(from));
-        }
-        self.readable_at.get_or_insert(lead.readable_at);
-        following.on_lead(from, &lead, self.executed);
-    }
-
-    /// Becomes a follower that knows of no leader. Its waiting operations stay unanswered: they
-    /// may have an effect or not.
-    fn stop_leading(&mut self, out: &mut Outbox<Message, Timer>) {
-        self.role = Role::Follower(Following::default());
-        out.cancel_timer(Timer::Heartbeat);
-        out.leader(self.leadership.term, None);
     }
 
     fn append(&mut self, request: Request, out: &mut Outbox<Message, Timer>) {
@@ -169,12 +158,15 @@ impl LeaderFollowerReplica {
         let Role::Leader(leading) = &mut self.role else {
             return out.refuse(id, ErrorKind::NotLeader { hint });
         };
+        if !leading.accepts(self.now) {
+            return out.refuse(id, ErrorKind::NotReady);
+        }
         let waiting = self.log.last().index - self.executed;
         if waiting >= WAITING_ENTRIES_MAX || leading.waiting_bytes >= WAITING_BYTES_MAX {
             return out.reply(id, Outcome::Unknown(ErrorKind::Overloaded));
         }
         let entry = Entry {
-            term: self.leadership.term,
+            term: self.standing.agreed.term,
             request: Some(request.into()),
         };
         leading.waiting_bytes += entry.weight();
@@ -188,35 +180,56 @@ impl LeaderFollowerReplica {
             let hint = self.leader_hint();
             return out.refuse(id, ErrorKind::NotLeader { hint });
         }
-        match self.readable_at {
-            Some(index) if index <= self.executed => {
-                out.reply(id, Outcome::Ok(self.store.read(operation.key())));
+        let is_readable = self.is_readable();
+        match &mut self.role {
+            Role::Leader(leading) if self.mode.read == ReadAt::Leader => {
+                if is_readable && leading.has_lease(self.now) {
+                    out.reply(id, Outcome::Ok(self.store.read(operation.key())));
+                } else if !leading.hold(self.now, id, operation.key()) {
+                    out.refuse(id, ErrorKind::NotReady);
+                }
             }
+            _ if is_readable => out.reply(id, Outcome::Ok(self.store.read(operation.key()))),
             _ => out.refuse(id, ErrorKind::NotReady),
         }
     }
 
+    fn is_readable(&self) -> bool {
+        self.readable_at.is_some_and(|index| index <= self.executed)
+    }
+
+    /// Answers the reads that wait, once that is possible.
+    fn answer_held_reads(&mut self, out: &mut Outbox<Message, Timer>) {
+        let is_readable = self.is_readable();
+        if let Role::Leader(leading) = &mut self.role
+            && is_readable
+            && leading.has_lease(self.now)
+        {
+            for (id, key) in leading.take_held() {
+                out.reply(id, Outcome::Ok(self.store.read(key)));
+            }
+        }
+    }
+
     /// Returns whom clients should ask.
-    fn leader_hint(&self) -> Option<ReplicaId> {
-        let known = match &self.role {
-            Role::Leader(_) => Some(self.member.id),
-            Role::Follower(following) => following.leader(),
-        };
-        let configured = Some(self.member.topology.leader).filter(|&id| id != self.member.id);
-        known.or(configured)
+    pub(super) fn leader_hint(&self) -> Option<ReplicaId> {
+        if let Role::Leader(_) = self.role {
+            return Some(self.member.id);
+        }
+        let is_missing = self.watch.is_missing(self.now);
+        let leader = self.standing.agreed.leader;
+        leader.filter(|&leader| leader != self.member.id && !is_missing)
     }
 
-    fn heartbeat_interval(&self) -> Duration {
-        let (least, most) = HEARTBEAT_BOUNDS;
-        self.member.topology.largest_round_trip().clamp(least, most)
-    }
-
-    /// Moves the commit index of the own term.
+    /// Moves the commit index of the own term, as long as nobody else can have been appointed.
     fn commit(&mut self) {
-        if let Role::Leader(leading) = &mut self.role {
+        if let Role::Leader(leading) = &mut self.role
+            && leading.has_lease(self.now)
+        {
             let rule = self.mode.acknowledgement;
-            let allowed = leading.commit(rule, self.journal.persisted(), &self.leadership.in_sync);
-            let is_own = |position: Position| position.term == self.leadership.term;
+            let allowed = leading.commit(rule, self.journal.persisted());
+            let term = self.standing.agreed.term;
+            let is_own = |position: Position| position.term == term;
             if allowed > self.commit && self.log.position_at(allowed).is_some_and(is_own) {
                 self.commit = allowed;
             }
@@ -225,11 +238,11 @@ impl LeaderFollowerReplica {
 
     /// Executes, in log order, what may be executed; the leader answers what it received.
     fn execute(&mut self, out: &mut Outbox<Message, Timer>) {
-        let (until, answered_term) = match &self.role {
-            Role::Leader(_) => (self.commit, Some(self.leadership.term)),
+        let (until, answered_from) = match &self.role {
+            Role::Leader(leading) => (self.commit, leading.first_term),
             Role::Follower(following) => {
                 let own = self.journal.persisted().min(following.verified());
-                (self.commit.min(own), None)
+                (self.commit.min(own), u64::MAX)
             }
         };
         let mut weight = 0;
@@ -245,8 +258,7 @@ impl LeaderFollowerReplica {
             if let Some((key, version)) = execution.changed {
                 out.applied(key, version);
             }
-            // All entries of the own term came from requests to this life of this replica.
-            if answered_term == Some(entry.term) {
+            if entry.term >= answered_from {
                 out.reply(request.id, execution.outcome);
             }
         }
@@ -258,28 +270,34 @@ impl LeaderFollowerReplica {
     /// Sends what the batch brought about.
     fn send(&mut self, out: &mut Outbox<Message, Timer>) {
         if let Role::Follower(following) = &mut self.role {
-            let term = self.leadership.term;
+            let standing = (self.standing.term(), self.standing.life);
             let own = (&self.log, &self.journal);
-            following.answer(term, self.executed, own, out);
+            following.answer(standing, self.executed, own, out);
         }
         self.shipping(|leading, view| leading.ship(view, out));
     }
 
     /// Lets a leader whose term is safe ship.
-    fn shipping(&mut self, ship: impl FnOnce(&mut Leading, &View<'_>)) {
-        if let Role::Leader(leading) = &mut self.role
-            && self.journal.is_safe(leading.term_token)
-        {
-            let view = View {
-                leadership: &self.leadership,
-                log: &self.log,
-                store: &self.store,
-                executed: self.executed,
-                commit: self.commit,
-                readable_at: self.commit.max(leading.term_start),
-            };
-            ship(leading, &view);
+    pub(super) fn shipping<T>(
+        &mut self,
+        ship: impl FnOnce(&mut Leading, &View<'_>) -> T,
+    ) -> Option<T> {
+        let Role::Leader(leading) = &mut self.role else {
+            return None;
+        };
+        if !self.journal.is_safe(leading.term_token) {
+            return None;
         }
+        let view = View {
+            now: self.now,
+            leadership: &self.standing.agreed,
+            log: &self.log,
+            store: &self.store,
+            executed: self.executed,
+            commit: self.commit,
+            readable_at: self.commit.max(leading.term_start),
+        };
+        Some(ship(leading, &view))
     }
 
     /// Hands to the storage what is new.
@@ -288,7 +306,8 @@ impl LeaderFollowerReplica {
             return;
         }
         let image = Image {
-            leadership: &self.leadership,
+            standing: &self.standing,
+            agreements: self.consensus.as_ref().map(Consensus::storage),
             executed: self
                 .log
                 .position_at(self.executed)
@@ -309,26 +328,38 @@ impl LeaderFollowerReplica {
         self.log.compact(self.executed, needed, bytes_max);
     }
 
-    fn on_append(&mut self, from: ReplicaId, append: Append, out: &mut Outbox<Message, Timer>) {
-        let term = self.leadership.term;
-        let commit = append.commit;
+    pub(super) fn on_append(
+        &mut self,
+        from: ReplicaId,
+        append: Append,
+        out: &mut Outbox<Message, Timer>,
+    ) {
+        let term = self.standing.term();
+        let (commit, append_term) = (append.commit, append.term);
         let taken = match self.role.following(from) {
-            Some(following) if append.term == term => {
+            Some(following) if append_term == term => {
+                self.watch.heard(self.now);
                 let own = (&mut self.log, &mut self.journal);
                 following.on_append(append, self.executed, own)
             }
             _ => Err(Unfit),
         };
         match taken {
-            Ok(()) => self.commit = self.commit.max(commit),
-            Err(Unfit) => out.send(from, Message::Reject { term }),
+            Ok(cut) => {
+                self.commit = self.commit.max(commit);
+                out.truncated(cut);
+            }
+            Err(Unfit) => self.reject(from, append_term, out),
         }
     }
 
     fn on_piece(&mut self, from: ReplicaId, piece: Piece, out: &mut Outbox<Message, Timer>) {
-        let term = self.leadership.term;
+        let term = self.standing.term();
         let progress = match self.role.following(from) {
-            Some(following) if piece.term == term => following.on_piece(&piece),
+            Some(following) if piece.term == term => {
+                self.watch.heard(self.now);
+                following.on_piece(&piece)
+            }
             _ => Progress::Misplaced,
         };
         match progress {
@@ -343,29 +374,31 @@ impl LeaderFollowerReplica {
             }
             Progress::Complete(bytes) => match postcard::from_bytes(&bytes) {
                 Ok(store) => self.install(store, piece.position, out),
-                Err(_) => out.send(from, Message::Reject { term }),
+                Err(_) => self.reject(from, piece.term, out),
             },
-            Progress::Misplaced => out.send(from, Message::Reject { term }),
+            Progress::Misplaced => self.reject(from, piece.term, out),
         }
     }
 
-    /// Replaces everything by a store that has executed `position`.
+    /// Replaces everything by a store that has executed `position`, and so undoes what was
+    /// executed here and is not in the leader's log.
     fn install(&mut self, store: Store, position: Position, out: &mut Outbox<Message, Timer>) {
-        for (key, entry) in store.entries() {
-            if entry.version.major > self.executed {
-                out.applied(key, entry.version);
-            }
+        installed::note_changes(&self.store, &store, out);
+        if self.is_readable() {
+            self.readable_at = self.readable_at.min(Some(position.index));
         }
+        let last = self.log.last().index;
         self.store = store;
         self.log = Log::new(position);
         self.executed = position.index;
-        self.commit = self.commit.max(position.index);
+        self.commit = position.index;
         self.journal.truncate_after(0);
         if let Role::Follower(following) = &mut self.role {
-            following.on_installed(position.index);
+            out.truncated(following.on_installed(position.index, last));
         }
         let image = Image {
-            leadership: &self.leadership,
+            standing: &self.standing,
+            agreements: self.consensus.as_ref().map(Consensus::storage),
             executed: position,
             store: &self.store,
             log: &self.log,
@@ -374,30 +407,61 @@ impl LeaderFollowerReplica {
     }
 
     /// Takes what a follower says to its leader.
-    fn on_answer(&mut self, from: ReplicaId, message: Message, out: &mut Outbox<Message, Timer>) {
+    fn on_answer(&mut self, from: ReplicaId, message: &Message) {
+        let agreed = &self.standing.agreed;
         let Role::Leader(leading) = &mut self.role else {
             return;
         };
-        let own_term = self.leadership.term;
-        if message.term() > own_term {
-            return self.stop_leading(out);
-        }
+        let Some(term) = answered_term(message).filter(|&term| term <= agreed.term) else {
+            // The follower promised itself to a later term, and takes nothing of this one.
+            let later = answered_term(message).unwrap_or(0);
+            leading.wants_term = leading.wants_term.max(later);
+            return;
+        };
         let Some(follower) = leading.follower(from) else {
             return;
         };
-        match message {
+        let is_own = term == agreed.term;
+        let sign = (self.now, self.log.last().index);
+        match *message {
             // It may come from one that has not heard of this term.
             Message::Reject { .. } => follower.on_reject(&self.log),
-            message if message.term() < own_term => {}
+            _ if !is_own => {}
             Message::Match {
-                round, position, ..
-            } => follower.on_match(round, position, &self.log),
+                round,
+                position,
+                executed,
+                life,
+                ..
+            } => {
+                let counts = agreed.counts(from, life);
+                follower.attendance.on_sign(sign, counts, life);
+                follower.on_match(round, (position, executed), &self.log);
+            }
             Message::Acknowledge { persisted, .. } => follower.on_acknowledge(persisted),
             Message::PieceReceived {
                 position, received, ..
             } => follower.on_piece_received(position, received),
-            Message::Lead(_) | Message::Append(_) | Message::Piece(_) => {}
+            Message::Heard { sent_at, life, .. } => {
+                let counts = agreed.counts(from, life);
+                follower.attendance.on_sign(sign, counts, life);
+                follower.attendance.on_heard(sent_at);
+                leading.renew_lease(self.periods, agreed);
+            }
+            _ => {}
         }
+    }
+}
+
+/// Returns the sender's term, of an answer to a leader.
+fn answered_term(message: &Message) -> Option<u64> {
+    match *message {
+        Message::Match { term, .. }
+        | Message::Acknowledge { term, .. }
+        | Message::Reject { term }
+        | Message::PieceReceived { term, .. }
+        | Message::Heard { term, .. } => Some(term),
+        _ => None,
     }
 }
 
@@ -405,31 +469,32 @@ impl Replica for LeaderFollowerReplica {
     type Message = Message;
     type Timer = Timer;
 
-    fn on_start(&mut self, _now: Now, recovered: Recovered, out: &mut Outbox<Message, Timer>) {
-        let has_past = match recovered {
-            Recovered::Nothing => {
-                self.readable_at = Some(0);
-                true
-            }
-            Recovered::Lost => false,
+    fn name(message: &Message) -> String {
+        match message {
+            Message::Consensus(message) => first_word(&message.kind),
+            message => first_word(message),
+        }
+    }
+
+    fn on_start(&mut self, now: Now, recovered: Recovered, out: &mut Outbox<Message, Timer>) {
+        self.now = now.monotonic;
+        self.watch = Watch::begin(self.now, self.periods);
+        out.set_timer(Timer::Tick, self.ticking.tick);
+        match recovered {
+            Recovered::Nothing => self.begin(out),
+            Recovered::Lost => self.rejoin(),
             Recovered::Storage {
                 checkpoint,
                 records,
             } => match Restored::read(checkpoint.as_ref(), &records) {
-                Ok(restored) => {
-                    self.restore(restored);
-                    true
-                }
-                Err(_) => false,
+                Ok(restored) => self.restore(restored, out),
+                Err(_) => self.rejoin(),
             },
-        };
-        // A leader without its log would replace the followers' by nothing: it does not lead.
-        if has_past && self.member.id == self.member.topology.leader {
-            self.lead(out);
         }
     }
 
-    fn on_request(&mut self, _now: Now, request: Request, out: &mut Outbox<Message, Timer>) {
+    fn on_request(&mut self, now: Now, request: Request, out: &mut Outbox<Message, Timer>) {
+        self.now = now.monotonic;
         match request.operation {
             Operation::Read { .. } => self.read(request.id, &request.operation, out),
             _ => self.append(request, out),
@@ -438,50 +503,68 @@ impl Replica for LeaderFollowerReplica {
 
     fn on_message(
         &mut self,
-        _now: Now,
+        now: Now,
         from: ReplicaId,
         message: Message,
         out: &mut Outbox<Message, Timer>,
     ) {
+        self.now = now.monotonic;
         match message {
-            Message::Lead(lead) if lead.leadership.term < self.leadership.term => {
-                let term = self.leadership.term;
-                out.send(from, Message::Reject { term });
-            }
-            Message::Lead(lead) => self.follow(from, *lead, out),
             Message::Append(append) => self.on_append(from, append, out),
+            Message::Lead(lead) => self.on_lead(from, *lead, out),
             Message::Piece(piece) => self.on_piece(from, *piece, out),
-            answer => self.on_answer(from, answer, out),
-        }
-    }
-
-    fn on_timer(&mut self, _now: Now, timer: Timer, out: &mut Outbox<Message, Timer>) {
-        match timer {
-            Timer::Heartbeat => {
-                self.shipping(|leading, view| leading.heartbeat(view, out));
-                if let Role::Leader(_) = self.role {
-                    out.set_timer(Timer::Heartbeat, self.heartbeat_interval());
+            Message::Heartbeat(heartbeat) => self.on_heartbeat(from, *heartbeat, out),
+            Message::Missing { version, life } => self.on_missing(from, (version, life), out),
+            Message::Gather(gather) => self.on_gather(from, *gather, out),
+            Message::Report(report) => self.on_report(from, &report),
+            Message::Propose(propose) => self.on_propose(from, *propose, out),
+            Message::News(leadership) => self.learn(*leadership, out),
+            Message::Consensus(message) => {
+                if let Some(consensus) = &mut self.consensus {
+                    consensus.on_message(from, *message);
                 }
             }
+            answer => self.on_answer(from, &answer),
         }
     }
 
-    fn on_persisted(&mut self, _now: Now, token: PersistToken, _out: &mut Outbox<Message, Timer>) {
+    fn on_timer(&mut self, now: Now, Timer::Tick: Timer, out: &mut Outbox<Message, Timer>) {
+        self.now = now.monotonic;
+        out.set_timer(Timer::Tick, self.ticking.tick);
+        if let Some(consensus) = &mut self.consensus {
+            consensus.on_tick();
+        }
+        self.ticks = (self.ticks + 1) % self.ticking.per_heartbeat;
+        if self.ticks == 0 {
+            self.beat(out);
+        }
+    }
+
+    fn on_persisted(&mut self, now: Now, token: PersistToken, out: &mut Outbox<Message, Timer>) {
+        self.now = now.monotonic;
         self.journal.on_persisted(token);
+        if let Some(consensus) = &mut self.consensus {
+            consensus.on_persisted(&self.journal, out);
+        }
     }
 
     fn on_peer(
         &mut self,
-        _now: Now,
+        now: Now,
         peer: ReplicaId,
         state: PeerState,
-        _out: &mut Outbox<Message, Timer>,
+        out: &mut Outbox<Message, Timer>,
     ) {
+        self.now = now.monotonic;
         let up = state == PeerState::Up;
         if up {
             self.up.insert(peer);
+            self.tell_news(peer, out);
         } else {
             self.up.remove(&peer);
+        }
+        if let Some(consensus) = &mut self.consensus {
+            consensus.on_peer(peer, state);
         }
         if let Role::Leader(leading) = &mut self.role
             && let Some(follower) = leading.follower(peer)
@@ -490,9 +573,12 @@ impl Replica for LeaderFollowerReplica {
         }
     }
 
-    fn on_batch_end(&mut self, _now: Now, out: &mut Outbox<Message, Timer>) {
+    fn on_batch_end(&mut self, now: Now, out: &mut Outbox<Message, Timer>) {
+        self.now = now.monotonic;
+        self.agree(out);
         self.commit();
         self.execute(out);
+        self.answer_held_reads(out);
         self.send(out);
         self.persist(out);
         self.compact();

@@ -7,11 +7,13 @@
 
 use std::collections::VecDeque;
 
-use longhaul_experiment::ReplicaId;
+use longhaul_experiment::{ReplicaId, Time};
 
+use super::attendance::Attendance;
 use super::entries::Entries;
+use super::leadership::Leadership;
 use super::log::{Log, Position};
-use super::message::{Append, Lead, Leadership, Message, Timer};
+use super::message::{Append, Heartbeat, Lead, Message, Timer};
 use super::snapshot::OutgoingSnapshot;
 use crate::outbox::Outbox;
 use crate::store::Store;
@@ -36,6 +38,8 @@ const COMMIT_MESSAGES_MAX: u32 = 1024;
 pub(super) struct Follower {
     id: ReplicaId,
     up: bool,
+    /// How well it attends, and whether it counts.
+    pub(super) attendance: Attendance,
     state: State,
     /// Numbers the probes.
     round: u64,
@@ -66,6 +70,7 @@ enum State {
 
 /// What shipping needs of the replica.
 pub(super) struct View<'a> {
+    pub(super) now: Time,
     pub(super) leadership: &'a Leadership,
     pub(super) log: &'a Log,
     pub(super) store: &'a Store,
@@ -75,11 +80,12 @@ pub(super) struct View<'a> {
 }
 
 impl Follower {
-    /// Returns a follower that is down.
-    pub(super) fn new(id: ReplicaId) -> Follower {
+    /// Returns a follower that is down, as of the beginning of a term.
+    pub(super) fn new(id: ReplicaId, now: Time) -> Follower {
         Follower {
             id,
             up: false,
+            attendance: Attendance::from(now),
             state: State::Probing {
                 limit: Position::default(),
                 asked: false,
@@ -100,9 +106,23 @@ impl Follower {
         self.id
     }
 
+    /// Says whether there is a connection to it.
+    pub(super) fn is_up(&self) -> bool {
+        self.up
+    }
+
     /// Returns the last index that it has persisted with all before it.
     pub(super) fn matched(&self) -> u64 {
         self.matched
+    }
+
+    /// Returns the same as far as it counts for acknowledgements.
+    pub(super) fn acknowledged(&self) -> u64 {
+        if self.attendance.counts {
+            self.matched
+        } else {
+            0
+        }
     }
 
     /// Returns the index up to which it does not need the log, unless it loses its storage.
@@ -128,24 +148,31 @@ impl Follower {
         self.probe(log.last());
     }
 
-    /// Takes the answer to a probe; one to an earlier probe is ignored.
-    pub(super) fn on_match(&mut self, round: u64, position: Option<Position>, log: &Log) {
+    /// Takes the answer to a probe, from a follower that has executed up to `executed`; one to an
+    /// earlier probe is ignored.
+    pub(super) fn on_match(
+        &mut self,
+        round: u64,
+        (position, executed): (Option<Position>, u64),
+        log: &Log,
+    ) {
         if !matches!(self.state, State::Probing { .. }) || round != self.round {
             return;
         }
         let Some(position) = position else {
-            // It has executed what this log does not have: only a snapshot replaces that.
-            self.go_on_after(0);
-            self.next = 0;
-            return;
+            return self.replace_all();
         };
         if log.contains(position) {
+            if position.index < executed {
+                // It has executed what this log does not have: only a snapshot undoes that.
+                return self.replace_all();
+            }
             return self.go_on_after(position.index);
         }
         // Each limit is less than the answer before, so that this ends.
         match log.greatest_at_most(position) {
             Some(limit) => self.probe(limit),
-            None => self.go_on_after(0),
+            None => self.replace_all(),
         }
     }
 
@@ -222,11 +249,17 @@ impl Follower {
         if !self.up {
             return;
         }
-        match self.state {
-            State::Probing { .. } => self.send_probe(view, out),
-            State::Shipping => self.send_append(Vec::new().into(), view, out),
-            State::Snapshot(_) => {}
-        }
+        let append = match self.state {
+            State::Probing { .. } => return self.send_probe(view, out),
+            State::Shipping => self.append(Vec::new().into(), view),
+            State::Snapshot(_) => None,
+        };
+        let heartbeat = Heartbeat {
+            term: view.leadership.term,
+            sent_at: view.now,
+            append,
+        };
+        out.send(self.id, Message::Heartbeat(Box::new(heartbeat)));
     }
 
     fn probe(&mut self, limit: Position) {
@@ -236,6 +269,12 @@ impl Follower {
             limit,
             asked: false,
         };
+    }
+
+    /// Lets a snapshot follow.
+    fn replace_all(&mut self) {
+        self.go_on_after(0);
+        self.next = 0;
     }
 
     fn go_on_after(&mut self, index: u64) {
@@ -257,6 +296,7 @@ impl Follower {
             *asked = true;
             let lead = Lead {
                 leadership: view.leadership.clone(),
+                sent_at: view.now,
                 round: self.round,
                 limit: *limit,
                 readable_at: view.readable_at,
@@ -293,16 +333,19 @@ impl Follower {
     }
 
     fn send_append(&mut self, entries: Entries, view: &View<'_>, out: &mut Outbox<Message, Timer>) {
-        let Some(previous) = view.log.position_at(self.next.saturating_sub(1)) else {
-            return;
-        };
+        if let Some(append) = self.append(entries, view) {
+            out.send(self.id, Message::Append(append));
+        }
+    }
+
+    fn append(&mut self, entries: Entries, view: &View<'_>) -> Option<Append> {
+        let previous = view.log.position_at(self.next.saturating_sub(1))?;
         self.told_commit = view.commit;
-        let append = Append {
+        Some(Append {
             term: view.leadership.term,
             previous,
             entries,
             commit: view.commit,
-        };
-        out.send(self.id, Message::Append(append));
+        })
     }
 }

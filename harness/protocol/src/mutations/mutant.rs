@@ -113,6 +113,7 @@ impl<R: Tamper> MutantReplica<R> {
             Effect::CancelTimer { timer } => out.cancel_timer(timer),
             Effect::Applied { key, version } => out.applied(key, version),
             Effect::Leader { term, leader } => out.leader(term, leader),
+            Effect::Truncated { entries } => out.truncated(entries),
         }
     }
 

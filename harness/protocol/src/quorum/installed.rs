@@ -5,8 +5,9 @@ use longhaul_experiment::{Key, Version};
 use crate::outbox::Outbox;
 use crate::store::Store;
 
-/// Notes every version that `new` shows and `old` did not.
-pub(super) fn note_changes<M, T>(old: &Store, new: &Store, out: &mut Outbox<M, T>) {
+/// Notes every version that `new` shows and `old` did not. A version may stand for another value
+/// than before where a log lost its end.
+pub(crate) fn note_changes<M, T>(old: &Store, new: &Store, out: &mut Outbox<M, T>) {
     for (key, version) in changes(old, new) {
         out.applied(key, version);
     }
@@ -18,7 +19,7 @@ fn changes<'a>(old: &'a Store, new: &'a Store) -> impl Iterator<Item = (Key, Ver
         while earlier.next_if(|(other, _)| *other < key).is_some() {}
         let known = earlier
             .next_if(|(other, _)| *other == key)
-            .is_some_and(|(_, other)| other.version == entry.version);
+            .is_some_and(|(_, other)| other == entry);
         (!known).then_some((key, entry.version))
     })
 }

@@ -9,14 +9,14 @@
 //! of the run; admitting it again would take a change of membership. Leadership that moved after
 //! a failure is not moved back.
 
-mod adapter;
+pub(crate) mod adapter;
 mod participant;
 mod reads;
 mod request;
-mod storage;
+pub(crate) mod storage;
 #[cfg(test)]
 mod tests;
-mod ticking;
+pub(crate) mod ticking;
 mod wire;
 
 use longhaul_experiment::mode::ModeError;

@@ -403,6 +403,7 @@ impl<M: Mode> Network<M> {
             Effect::Leader { term, leader } => {
                 self.views.push((self.now, replica, term, leader));
             }
+            Effect::Truncated { .. } => {}
         }
     }
 

@@ -6,7 +6,7 @@ use longhaul_protocol::{Effect, LogRecord, Mode, PersistToken, Replica};
 use std::time::Duration;
 
 use super::events::{Event, Frame, Sync};
-use super::{MessageOf, Simulation, Verdict};
+use super::{MessageOf, Simulation, Truncation, Verdict};
 use crate::network::Wire;
 use crate::trace::{TraceId, TraceKind};
 
@@ -86,6 +86,11 @@ impl<M: Mode> Simulation<M> {
                     });
                 }
                 Effect::Leader { term, leader } => self.note_leader(id, term, leader),
+                Effect::Truncated { entries } => self.truncations.push(Truncation {
+                    at: self.now,
+                    replica: id,
+                    entries,
+                }),
             }
         }
         self.effects = effects;

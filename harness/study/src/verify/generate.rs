@@ -259,7 +259,8 @@ impl Trouble {
 fn add_faults(case: &mut Case, nature: &Nature) {
     let mut draws = Draws::of(case.seed, Part::Faults as u64);
     let keeps = case.durability == Durability::Wal;
-    let may_forget = may_forget(case, nature, &mut draws);
+    // Those that may lose what they keep.
+    let may_forget = draws.sample(nature.losses_max, case.replicas());
     let possible = |trouble: &Trouble| match trouble {
         Trouble::Crash => nature.may_crash && (keeps || !may_forget.is_empty()),
         Trouble::SlowDisk => keeps,
@@ -312,16 +313,6 @@ const FACTOR_MAX_OF_MESSAGES: u64 = 50;
 
 /// How many times as long it takes for batches that cost nothing else, and then 20 us: 10 ms.
 const FACTOR_MAX_OF_BATCHES: u64 = 500;
-
-/// Draws the replicas that may lose what they keep.
-fn may_forget(case: &Case, nature: &Nature, draws: &mut Draws) -> Vec<usize> {
-    let leader = case.leader.index();
-    let mut replicas = draws.sample(nature.losses_max, case.replicas());
-    if nature.leader_must_keep {
-        replicas.retain(|&replica| replica != leader);
-    }
-    replicas
-}
 
 /// When and where a fault may strike.
 struct Spot<'a> {

@@ -11,7 +11,7 @@ use longhaul_experiment::mode::ModeError;
 use longhaul_experiment::scenario::Durability;
 use longhaul_experiment::{Contact, FaultKind, ModeSpec, OperationKind, Topology};
 use longhaul_protocol::eventual::Eventual;
-use longhaul_protocol::leader_follower::{LeaderFollower, ReadAt};
+use longhaul_protocol::leader_follower::{Acknowledgement, Fencing, LeaderFollower, ReadAt};
 use longhaul_protocol::modes::with_mode;
 use longhaul_protocol::quorum::paxos::Paxos;
 use longhaul_protocol::quorum::raft::Raft;
@@ -34,8 +34,6 @@ pub struct Nature {
     /// How many replicas may lose what they keep, at any time of a run, so that the promises
     /// hold and every operation succeeds once all is quiet.
     pub losses_max: usize,
-    /// Whether the first leader must keep what it has, for the same.
-    pub leader_must_keep: bool,
     /// Whether replicas may crash at all, for the same.
     pub may_crash: bool,
 }
@@ -108,15 +106,15 @@ pub fn nature(spec: &ModeSpec, topology: &Topology) -> Result<Nature, ModeError>
         contacts,
         recognises_retries: true,
         losses_max,
-        leader_must_keep: false,
         may_crash: true,
     };
     Ok(match parsed {
-        // Nobody leads in place of a leader that lost its log; followers are caught up again.
-        Parsed::LeaderFollower(_) => Nature {
-            leader_must_keep: true,
-            ..bears(replicas - 1)
-        },
+        // Whoever lost its storage never votes again on who leads, and of the copies that an
+        // acknowledgement waited for one must be left.
+        Parsed::LeaderFollower(mode) => bears(match mode.acknowledgement {
+            Acknowledgement::SemiSync(count) => count.min((replicas - 1) / 2),
+            Acknowledgement::Async | Acknowledgement::Sync => (replicas - 1) / 2,
+        }),
         // A replica that lost its storage never votes again, so a majority must keep theirs.
         Parsed::Raft => bears((replicas - 1) / 2),
         // The same with both kinds of quorum.
@@ -154,19 +152,7 @@ pub fn promises(case: &Case, topology: &Topology) -> Result<Vec<Guarantee>, Mode
     let forgets = crashes && case.durability == Durability::Memory;
     Ok(match Parsed::of(&case.mode, topology)? {
         Parsed::Raft | Parsed::Paxos(_) => vec![Linearizability, AcknowledgedWritesKept],
-        // Its leader never changes, so it has no need of a lease.
-        Parsed::LeaderFollower(mode) if mode.read == ReadAt::Leader => {
-            vec![Linearizability, AcknowledgedWritesKept]
-        }
-        // A follower shows a prefix of the log that never gets shorter, and every write has a
-        // place in the log behind all that its client has seen.
-        Parsed::LeaderFollower(_) => vec![
-            MonotonicReads,
-            MonotonicWrites,
-            WritesFollowReads,
-            Convergence,
-            AcknowledgedWritesKept,
-        ],
+        Parsed::LeaderFollower(mode) => of_leader_follower(mode, may_change_leader(case)),
         Parsed::Register(Register { quorums, phases }) => {
             let meet = quorums.read + quorums.write > quorums.members;
             if phases == Phases::Two && meet {
@@ -193,4 +179,44 @@ pub fn promises(case: &Case, topology: &Topology) -> Result<Vec<Guarantee>, Mode
             AcknowledgedWritesKept,
         ],
     })
+}
+
+/// Says whether the faults of a case can cost a leader its lead: not those that leave it its
+/// messages and its time.
+fn may_change_leader(case: &Case) -> bool {
+    let is_harmless = |kind: &FaultKind| {
+        matches!(
+            kind,
+            FaultKind::SlowDisk { .. } | FaultKind::ClockJump { .. }
+        )
+    };
+    !case.faults.iter().all(|fault| is_harmless(&fault.kind))
+}
+
+fn of_leader_follower(mode: LeaderFollower, may_change_leader: bool) -> Vec<Guarantee> {
+    // What the leader alone has is lost with it.
+    let keeps = mode.acknowledgement != Acknowledgement::Async || !may_change_leader;
+    // Without a lease, a leader that is cut off answers reads from what it had.
+    let is_fenced = mode.fencing == Fencing::Lease || !may_change_leader;
+    match mode.read {
+        ReadAt::Leader if keeps && is_fenced => {
+            vec![
+                Guarantee::Linearizability,
+                Guarantee::AcknowledgedWritesKept,
+            ]
+        }
+        ReadAt::Leader if keeps => vec![Guarantee::AcknowledgedWritesKept],
+        ReadAt::Leader => Vec::new(),
+        // A follower shows a prefix of the log that never gets shorter, and every write has a
+        // place in the log behind all that its client has seen.
+        ReadAt::Nearest if keeps => vec![
+            Guarantee::MonotonicReads,
+            Guarantee::MonotonicWrites,
+            Guarantee::WritesFollowReads,
+            Guarantee::Convergence,
+            Guarantee::AcknowledgedWritesKept,
+        ],
+        // What a leader executed and nobody else had is undone.
+        ReadAt::Nearest => vec![Guarantee::Convergence],
+    }
 }

@@ -185,8 +185,7 @@ fn is_fair(case: &Case, nature: &Nature) -> bool {
             (_, Durability::Memory) => return false,
         }
     }
-    let leader = Case::region_name(case.leader.index());
-    losers.len() <= nature.losses_max && !(nature.leader_must_keep && losers.contains(&leader))
+    losers.len() <= nature.losses_max
 }
 
 /// Returns the case without a replica; `None` when it is the leader, or a fault names it.

@@ -179,20 +179,21 @@ fn raise_priority_limit() {
     }
 }
 
-/// Moves the calling process into a user namespace of its own, unless it is root, and its future
-/// children into a PID namespace.
+/// Moves the calling process's future children into a PID namespace, and where that takes it (for
+/// all but root, and for a root without the right) the process itself into a user namespace.
 fn isolate() -> Result<(), NetError> {
-    let (user, group) = (getuid(), getgid());
-    if !nix::unistd::geteuid().is_root() {
-        unshare(CloneFlags::CLONE_NEWUSER).map_err(NetError::doing(
-            "making a user namespace (be root, or permit it: user.max_user_namespaces, \
-             kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)",
-        ))?;
-        map_to_root(user.as_raw(), group.as_raw())
-            .map_err(NetError::doing("becoming root of the user namespace"))?;
+    let processes = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC;
+    if unshare(processes).is_ok() {
+        return Ok(());
     }
-    unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC)
-        .map_err(NetError::doing("making a PID namespace"))
+    let (user, group) = (getuid(), getgid());
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(NetError::doing(
+        "making a user namespace (be root, or permit it: user.max_user_namespaces, \
+         kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)",
+    ))?;
+    map_to_root(user.as_raw(), group.as_raw())
+        .map_err(NetError::doing("becoming root of the user namespace"))?;
+    unshare(processes).map_err(NetError::doing("making a PID namespace"))
 }
 
 /// Inside, the user is root: over the network, and over nothing else.

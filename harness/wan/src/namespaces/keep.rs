@@ -23,7 +23,7 @@ use crate::tun::{RouterReport, TunFabric};
 #[serde(rename_all = "kebab-case")]
 pub enum FabricReport {
     /// What the TUN router saw.
-    Tun(RouterReport),
+    Tun(Box<RouterReport>),
     /// What the kernel counted.
     Netem(NetemReport),
 }

@@ -46,3 +46,26 @@ pub(super) fn apply() -> Vec<String> {
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::namespaces::NetworkNamespace;
+
+    #[test]
+    fn settings_hold_inside_and_change_nothing_outside() {
+        let Ok(namespace) = NetworkNamespace::create() else {
+            eprintln!("skipped: network namespaces are not permitted here");
+            return;
+        };
+        let read = || fs::read_to_string("/proc/sys/net/ipv4/tcp_rmem").unwrap();
+        let before = read();
+        let (warnings, inside) = namespace.run(|| (apply(), read())).unwrap();
+        assert_eq!(
+            inside.split_whitespace().collect::<Vec<_>>(),
+            ["4096", "131072", "67108864"],
+            "{warnings:?}"
+        );
+        assert_eq!(read(), before);
+    }
+}

@@ -69,7 +69,7 @@ impl Fabric for TunFabric {
                 .ok()
                 .and_then(|text| report::kernel_dropped(&text, DEVICE));
         }
-        Ok(FabricReport::Tun(report))
+        Ok(FabricReport::Tun(Box::new(report)))
     }
 
     fn scheduling(&self) -> Option<String> {

@@ -5,7 +5,7 @@ use protobuf::{RepeatedField, SingularPtrField};
 use raft::eraftpb::{Entry, Message, MessageType, Snapshot};
 use raft::{Config, RawNode, ReadOnlyOption};
 
-use super::storage::LogStorage;
+use super::storage::{LogStorage, State};
 use super::ticking::Ticking;
 use super::wire::{RaftEntry, RaftMessage, RaftMessageKind, RaftSnapshot};
 
@@ -24,17 +24,21 @@ const INFLIGHT_MAX: usize = 1 << 14;
 const UNCOMMITTED_BYTES_MAX: u64 = 256 << 20;
 
 /// Returns the library's id of a replica; 0 means nobody there.
-pub(super) fn node_id(replica: ReplicaId) -> u64 {
+pub(crate) fn node_id(replica: ReplicaId) -> u64 {
     u64::from(replica.0) + 1
 }
 
 /// Returns the replica with the library's id.
-pub(super) fn replica_id(node: u64) -> Option<ReplicaId> {
+pub(crate) fn replica_id(node: u64) -> Option<ReplicaId> {
     Some(ReplicaId(u16::try_from(node.checked_sub(1)?).ok()?))
 }
 
 /// Makes a node on its storage.
-pub(super) fn node(id: ReplicaId, storage: LogStorage, ticking: &Ticking) -> RawNode<LogStorage> {
+pub(crate) fn node<S: State>(
+    id: ReplicaId,
+    storage: LogStorage<S>,
+    ticking: &Ticking,
+) -> RawNode<LogStorage<S>> {
     let election_tick = ticking.election_least as usize;
     let config = Config {
         id: node_id(id),
@@ -103,7 +107,7 @@ pub(super) fn entry_in(index: u64, entry: RaftEntry) -> Entry {
 }
 
 /// Returns a snapshot's form outside the library.
-pub(super) fn snapshot_out(snapshot: &Snapshot) -> RaftSnapshot {
+pub(crate) fn snapshot_out(snapshot: &Snapshot) -> RaftSnapshot {
     let metadata = snapshot.get_metadata();
     RaftSnapshot {
         index: metadata.index,
@@ -127,7 +131,7 @@ pub(super) fn snapshot_in(snapshot: RaftSnapshot, voters: &[u64]) -> Snapshot {
 
 /// Returns a message's receiver and its form outside the library; `None` for kinds that never
 /// leave a node here (forwarded proposals and reads, leadership transfer).
-pub(super) fn message_out(message: Message) -> Option<(ReplicaId, Box<RaftMessage>)> {
+pub(crate) fn message_out(message: Message) -> Option<(ReplicaId, Box<RaftMessage>)> {
     // Whole, so that a field that the library gains is not left behind unseen.
     let Message {
         msg_type,
@@ -190,7 +194,7 @@ pub(super) fn message_out(message: Message) -> Option<(ReplicaId, Box<RaftMessag
 }
 
 /// Returns the library's form of a message.
-pub(super) fn message_in(from: ReplicaId, to: u64, wire: RaftMessage, voters: &[u64]) -> Message {
+pub(crate) fn message_in(from: ReplicaId, to: u64, wire: RaftMessage, voters: &[u64]) -> Message {
     let msg_type = match wire.kind {
         RaftMessageKind::Append => MessageType::MsgAppend,
         RaftMessageKind::AppendResponse => MessageType::MsgAppendResponse,

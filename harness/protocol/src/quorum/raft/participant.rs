@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use longhaul_experiment::{ErrorKind, Now, Operation, OperationId, Outcome, ReplicaId, Stream};
+use longhaul_experiment::{ErrorKind, Now, Operation, OperationId, Outcome, ReplicaId};
 use raft::eraftpb::{Entry, Message};
 use raft::{RawNode, Ready, SnapshotStatus, StateRole};
-use rand::Rng;
 
 use super::adapter::{self, PROPOSAL_BYTES_MAX};
 use super::reads::{Read, Reads};
@@ -190,7 +189,8 @@ impl Participant {
         }
         // The library draws its time-outs from an unseeded generator whenever its role changes.
         // They count only while it ticks, so they are replaced here.
-        let election_ticks = self.election_ticks();
+        let term = self.node.raft.term;
+        let election_ticks = self.ticking.election_ticks(&self.member, term);
         self.node
             .raft
             .set_randomized_election_timeout(election_ticks);
@@ -257,17 +257,6 @@ impl Participant {
         self.node.raft.pre_vote = false;
         let _ = self.node.campaign();
         self.node.raft.pre_vote = true;
-    }
-
-    /// Returns this term's election time-out in ticks: from the seed, the replica and the term.
-    fn election_ticks(&self) -> usize {
-        let mut generator = self
-            .member
-            .seed
-            .stream(Stream::Replica, u64::from(self.member.id.0));
-        generator.set_stream(self.node.raft.term);
-        let choice = generator.next_u32() % self.ticking.election_choices;
-        (self.ticking.election_least + choice) as usize
     }
 
     fn leads(&self) -> bool {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::adapter;
@@ -14,7 +15,7 @@ use crate::store::Store;
 
 /// A place in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Position {
+pub(crate) struct Position {
     /// The index, from 1; 0 is before the log.
     pub index: u64,
     /// The term of the entry there.
@@ -23,7 +24,7 @@ pub(super) struct Position {
 
 /// What a vote and a term promise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Promise {
+pub(crate) struct Promise {
     term: u64,
     vote: u64,
     commit: u64,
@@ -40,16 +41,16 @@ struct Record {
 
 /// What stands for all earlier records.
 #[derive(Debug, Serialize, Deserialize)]
-struct Checkpoint {
+struct Checkpoint<S> {
     promise: Promise,
     applied: Position,
-    store: Store,
+    store: S,
     entries: Vec<RaftEntry>,
 }
 
 /// Why storage cannot be read back.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RecoveryError {
+pub(crate) enum RecoveryError {
     /// A checkpoint or record has not the expected form.
     #[error("a checkpoint or log record is damaged: {0}")]
     Damaged(#[from] postcard::Error),
@@ -65,7 +66,7 @@ pub(super) enum RecoveryError {
 
 /// How much a log may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LogLimit {
+pub(crate) struct LogLimit {
     /// The most entries.
     pub entries: usize,
     /// The most bytes, by [`entry_bytes`].
@@ -74,7 +75,7 @@ pub(super) struct LogLimit {
 
 impl LogLimit {
     /// Returns the share of this that a replica keeps.
-    pub(super) fn of(self, retention: Retention) -> LogLimit {
+    pub(crate) fn of(self, retention: Retention) -> LogLimit {
         LogLimit {
             entries: retention.of(self.entries),
             bytes: retention.of(self.bytes as usize) as u64,
@@ -82,9 +83,14 @@ impl LogLimit {
     }
 }
 
-/// Log, votes and store of one replica.
+/// What the entries of a log change.
+pub(crate) trait State: Clone + Default + Serialize + DeserializeOwned {}
+
+impl<S: Clone + Default + Serialize + DeserializeOwned> State for S {}
+
+/// Log, votes and state of one replica; the state is a [`Store`] unless another is meant.
 #[derive(Debug)]
-pub(super) struct LogStorage {
+pub(crate) struct LogStorage<S = Store> {
     voters: Vec<u64>,
     hard_state: HardState,
     /// The last position that the log no longer holds.
@@ -92,33 +98,33 @@ pub(super) struct LogStorage {
     entries: VecDeque<Entry>,
     /// What the entries take, by [`entry_bytes`].
     bytes: u64,
-    store: Store,
+    store: S,
     applied: Position,
 }
 
-impl LogStorage {
+impl<S: State> LogStorage<S> {
     /// Returns an empty log.
-    pub(super) fn new(voters: Vec<u64>) -> LogStorage {
+    pub(crate) fn new(voters: Vec<u64>) -> LogStorage<S> {
         LogStorage {
             voters,
             hard_state: HardState::default(),
             compacted: Position::default(),
             entries: VecDeque::new(),
             bytes: 0,
-            store: Store::default(),
+            store: S::default(),
             applied: Position::default(),
         }
     }
 
     /// Reads back what was written down.
-    pub(super) fn recover(
+    pub(crate) fn recover(
         voters: Vec<u64>,
         checkpoint: Option<&Bytes>,
         records: &[Bytes],
-    ) -> Result<LogStorage, RecoveryError> {
+    ) -> Result<LogStorage<S>, RecoveryError> {
         let mut storage = LogStorage::new(voters);
         if let Some(bytes) = checkpoint {
-            let checkpoint: Checkpoint = postcard::from_bytes(bytes)?;
+            let checkpoint: Checkpoint<S> = postcard::from_bytes(bytes)?;
             storage.compacted = checkpoint.applied;
             storage.applied = checkpoint.applied;
             storage.store = checkpoint.store;
@@ -171,12 +177,12 @@ impl LogStorage {
     }
 
     /// Takes over the node's term, vote and commit index.
-    pub(super) fn set_hard_state(&mut self, hard_state: HardState) {
+    pub(crate) fn set_hard_state(&mut self, hard_state: HardState) {
         self.hard_state = hard_state;
     }
 
     /// Appends entries, replacing what the log has from the first of them on.
-    pub(super) fn append_entries(&mut self, entries: Vec<Entry>) {
+    pub(crate) fn append_entries(&mut self, entries: Vec<Entry>) {
         let Some(first) = entries.first() else { return };
         let kept = first.index.saturating_sub(self.compacted.index + 1) as usize;
         if kept < self.entries.len() {
@@ -188,7 +194,7 @@ impl LogStorage {
     }
 
     /// Replaces log and store by a snapshot whose store was decoded already.
-    pub(super) fn install(&mut self, snapshot: &RaftSnapshot, store: Store) {
+    pub(crate) fn install(&mut self, snapshot: &RaftSnapshot, store: S) {
         let position = Position {
             index: snapshot.index,
             term: snapshot.term,
@@ -203,7 +209,7 @@ impl LogStorage {
     }
 
     /// Returns the record of the last `count` entries and of term and vote.
-    pub(super) fn record(&self, count: usize) -> Bytes {
+    pub(crate) fn record(&self, count: usize) -> Bytes {
         let from = self.entries.len() - count;
         let record = Record {
             promise: self.promise(),
@@ -214,7 +220,7 @@ impl LogStorage {
     }
 
     /// Returns what stands for everything written down so far.
-    pub(super) fn checkpoint(&self) -> Bytes {
+    pub(crate) fn checkpoint(&self) -> Bytes {
         let unapplied = (self.applied.index - self.compacted.index) as usize;
         let entries = self.entries.range(unapplied.min(self.entries.len())..);
         encode(&Checkpoint {
@@ -226,34 +232,34 @@ impl LogStorage {
     }
 
     /// Returns the store, and the place it stands at.
-    pub(super) fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &S {
         &self.store
     }
 
     /// Returns the store to execute the entry at `position` with, which becomes the last applied.
-    pub(super) fn apply_at(&mut self, position: Position) -> &mut Store {
+    pub(crate) fn apply_at(&mut self, position: Position) -> &mut S {
         self.applied = position;
         &mut self.store
     }
 
     /// Returns the last position that the store has executed.
-    pub(super) fn applied(&self) -> Position {
+    pub(crate) fn applied(&self) -> Position {
         self.applied
     }
 
     /// Returns how many entries the log holds.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Says whether the log holds more than this.
-    pub(super) fn exceeds(&self, limit: LogLimit) -> bool {
+    pub(crate) fn exceeds(&self, limit: LogLimit) -> bool {
         self.entries.len() > limit.entries || self.bytes > limit.bytes
     }
 
     /// Forgets applied entries up to `index` as long as the log holds more than this.
-    pub(super) fn compact(&mut self, index: u64, limit: LogLimit) {
+    pub(crate) fn compact(&mut self, index: u64, limit: LogLimit) {
         let index = index.min(self.applied.index);
         while self.compacted.index < index
             && self.exceeds(limit)
@@ -287,7 +293,7 @@ fn encode<T: Serialize>(value: &T) -> Bytes {
         .into()
 }
 
-impl Storage for LogStorage {
+impl<S: State> Storage for LogStorage<S> {
     fn initial_state(&self) -> raft::Result<RaftState> {
         let conf_state = ConfState {
             voters: self.voters.clone(),
@@ -357,7 +363,7 @@ impl Storage for LogStorage {
 }
 
 /// Returns about how many bytes an entry takes in a message: its data, term and index.
-pub(super) fn entry_bytes(entry: &Entry) -> u64 {
+pub(crate) fn entry_bytes(entry: &Entry) -> u64 {
     entry.data.len() as u64 + 16
 }
 
@@ -386,7 +392,7 @@ mod tests {
         let first = storage.record(3);
         storage.append_entries(vec![entry(2, 2)]);
         let second = storage.record(1);
-        let copy = LogStorage::recover(vec![1, 2, 3], None, &[first, second]).unwrap();
+        let copy = LogStorage::<Store>::recover(vec![1, 2, 3], None, &[first, second]).unwrap();
         assert_eq!(copy.entries, storage.entries);
         assert_eq!(copy.last(), Position { index: 2, term: 2 });
     }
@@ -398,7 +404,7 @@ mod tests {
         let checkpoint = storage.checkpoint();
         storage.append_entries(vec![entry(6, 1)]);
         let record = storage.record(1);
-        let copy = LogStorage::recover(vec![1], Some(&checkpoint), &[record]).unwrap();
+        let copy = LogStorage::<Store>::recover(vec![1], Some(&checkpoint), &[record]).unwrap();
         assert_eq!(copy.applied(), Position { index: 3, term: 1 });
         assert_eq!(copy.len(), 3);
         assert_eq!(copy.last().index, 6);
@@ -409,7 +415,7 @@ mod tests {
         let mut storage = log(1);
         storage.append_entries(vec![entry(2, 1)]);
         let second = storage.record(1);
-        let recovered = LogStorage::recover(vec![1], None, &[second]);
+        let recovered = LogStorage::<Store>::recover(vec![1], None, &[second]);
         assert!(matches!(
             recovered,
             Err(RecoveryError::Gap { first: 2, last: 0 })

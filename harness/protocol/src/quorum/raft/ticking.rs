@@ -3,10 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use longhaul_experiment::Topology;
 use longhaul_experiment::scenario::DurationText;
+use longhaul_experiment::{Stream, Topology};
+use rand::Rng;
 
 use crate::quorum::timeouts::Timeouts;
+use crate::replica::Member;
 
 /// The bounds between which replicas draw their election time-outs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +60,7 @@ const STATED_TICKS_PER_HEARTBEAT: u32 = 8;
 
 /// A participant's ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ticking {
+pub(crate) struct Ticking {
     /// The time between two.
     pub tick: Duration,
     /// How many make a heartbeat's interval.
@@ -95,6 +97,16 @@ impl Ticking {
     /// Returns the interval between heartbeats.
     pub fn heartbeat(&self) -> Duration {
         self.tick * self.per_heartbeat
+    }
+
+    /// Returns a member's election time-out for a term, in ticks: drawn from the seed, the replica
+    /// and the term.
+    pub fn election_ticks(&self, member: &Member, term: u64) -> usize {
+        let replica = u64::from(member.id.0);
+        let mut generator = member.seed.stream(Stream::Replica, replica);
+        generator.set_stream(term);
+        let choice = generator.next_u32() % self.election_choices;
+        (self.election_least + choice) as usize
     }
 
     /// Returns a number of heartbeats in ticks.
