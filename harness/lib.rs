@@ -7,6 +7,8 @@ pub mod arguments;
 pub mod exit_codes;
 pub mod model_arguments;
 pub mod net_arguments;
+#[cfg(target_os = "linux")]
+pub mod network_launcher;
 pub mod scenario_arguments;
 pub mod sweep_arguments;
 pub mod wiring;
