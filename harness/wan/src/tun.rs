@@ -9,7 +9,7 @@
 //! router read it, some 20 us after it was sent; nothing is reordered or duplicated.
 //!
 //! - [`datagram`]: what becomes of a packet (pure);
-//! - [`router`]: the thread;
+//! - [`router`]: the handle of the thread that moves packets;
 //! - [`device`]: TUN devices;
 //! - [`report`]: what passed.
 
@@ -19,6 +19,7 @@ mod fabric;
 mod packet;
 pub mod report;
 pub mod router;
+mod worker;
 
 pub use fabric::TunFabric;
 pub use report::RouterReport;
