@@ -169,4 +169,42 @@ mod tests {
         assert!(refused.contains("letters, digits"), "{refused}");
         assert!(published_name(Path::new("/nowhere")).is_err());
     }
+
+    fn results_folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("results")
+    }
+
+    fn summary() -> Summary {
+        let path = results_folder().join("aws-5-default").join(SUMMARY);
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_run_that_doubts_its_precision_is_refused_with_its_reasons() {
+        let mut summary = summary();
+        assert!(check("a", &summary).is_ok());
+        summary.publishable = false;
+        summary.unpublishable_because = vec!["the machine was 91% busy".to_owned()];
+        let refused = check("a", &summary).unwrap_err().to_string();
+        assert!(refused.contains("'a' is not for publication: the machine was 91% busy"));
+    }
+
+    #[test]
+    fn a_command_that_nobody_else_can_repeat_is_refused() {
+        let mut summary = summary();
+        let command = ["/usr/bin/longhaul", "run", "--out=/home/me/runs"];
+        summary.environment.command = command.map(str::to_owned).to_vec();
+        let refused = check("a", &summary).unwrap_err().to_string();
+        assert!(refused.contains("--out=/home/me/runs"), "{refused}");
+    }
+
+    #[test]
+    fn the_published_index_is_that_of_the_published_runs() {
+        let folder = results_folder();
+        let runs = published_runs(&folder).unwrap();
+        assert!(runs.iter().any(|run| run.name == "aws-5-default"));
+        let index = fs::read_to_string(folder.join(README)).unwrap();
+        let again = index_markdown(&runs, introduction(&index));
+        assert_eq!(index, again, "run `longhaul results index`");
+    }
 }

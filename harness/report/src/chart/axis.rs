@@ -12,6 +12,16 @@ pub struct PercentileAxis {
 }
 
 impl PercentileAxis {
+    /// Returns the axis of a chart in that style: where dashes tell modes apart, lines end with the
+    /// supported percentiles.
+    pub fn of<'a>(style: &Style, curves: impl Iterator<Item = &'a Curve>) -> PercentileAxis {
+        if style.dashed {
+            PercentileAxis::supported(curves)
+        } else {
+            PercentileAxis::fitting(curves)
+        }
+    }
+
     /// Returns its title, shorter where there is little room.
     pub const fn title(style: &Style) -> &'static str {
         match style.width {
@@ -40,6 +50,21 @@ impl PercentileAxis {
         }
     }
 
+    /// Returns an axis that ends with the last percentile that has 10 operations beyond it in one of
+    /// the curves, and holds at least p99.
+    pub fn supported<'a>(curves: impl Iterator<Item = &'a Curve>) -> PercentileAxis {
+        let end = curves.map(|curve| nines(curve.supported_to()));
+        let end = end.fold(2.05, f64::max);
+        PercentileAxis {
+            end: end.min(PercentileAxis::TICKS.len() as f64),
+        }
+    }
+
+    /// Says whether a quantile lies on it.
+    pub fn holds(&self, quantile: f64) -> bool {
+        nines(quantile) <= self.end + 1e-9
+    }
+
     /// Returns where a quantile stands, 0 (left end) to 1.
     pub fn position(&self, quantile: f64) -> f64 {
         (nines(quantile) / self.end).clamp(0.0, 1.0)
@@ -60,10 +85,10 @@ impl PercentileAxis {
     }
 
     fn labelled(&self) -> impl Iterator<Item = (f64, &'static str)> {
-        let end = self.end + 1e-9;
+        let axis = *self;
         PercentileAxis::TICKS
             .into_iter()
-            .filter(move |&(quantile, _)| nines(quantile) <= end)
+            .filter(move |&(quantile, _)| axis.holds(quantile))
     }
 }
 

@@ -87,7 +87,9 @@ impl Panel {
     pub fn line(&self, scene: &mut Scene, line: &Line<'_>) {
         let colour = theme::colour(line.mode);
         if let Some(model) = line.model {
-            let points: Vec<Point> = model.points.iter().map(|one| self.place(one)).collect();
+            let shown = |one: &&CurvePoint| self.percentiles.holds(one.quantile);
+            let points = model.points.iter().filter(shown);
+            let points: Vec<Point> = points.map(|one| self.place(one)).collect();
             let pale = theme::toned(line.mode, Tone::Pale);
             scene.line(&points, Stroke::solid(pale, 0.8));
         }

@@ -51,7 +51,7 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
             width: plot.0,
             height: plot.1,
         },
-        percentiles: PercentileAxis::fitting(lines.iter().map(|line| line.curve)),
+        percentiles: PercentileAxis::of(&style, lines.iter().map(|line| line.curve)),
         latencies: AmountAxis::fitting(lines.iter().map(|line| line.curve)),
         tick_size: style.tick,
         line_width: 2.4,

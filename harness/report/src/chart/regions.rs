@@ -51,7 +51,7 @@ pub fn scene(run: &Run<'_>, shown: Shown) -> Scene {
         curves.flat_map(|line| std::iter::once(line.curve).chain(line.model))
     };
     let (percentiles, latencies) = (
-        PercentileAxis::fitting(all.iter().flatten().map(|line| line.curve)),
+        PercentileAxis::of(&style, all.iter().flatten().map(|line| line.curve)),
         AmountAxis::fitting(fitted()),
     );
     for (index, (region, lines)) in regions.iter().zip(&all).enumerate() {

@@ -108,7 +108,10 @@ fn bars(
     let x = |amount: f64| frame.left + frame.width * scale.position(amount);
     let at = (frame.left, frame.top - style.room(10.0));
     scene.text(at, column.title, style.name());
-    let wanted = plot::columns_wanted(frame, style.note).min(4);
+    let wanted = match style.width {
+        None => 4,
+        Some(_) => plot::columns_wanted(frame, style.note),
+    };
     plot::columns(scene, frame, style.note, &scale.ticks(wanted, ""));
     for (number, mode) in modes.iter().enumerate() {
         let top = frame.top + number as f64 * row + inset;
