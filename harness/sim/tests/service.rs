@@ -12,7 +12,9 @@ use longhaul_experiment::{
 };
 use longhaul_sim::SimBackend;
 
-const MODE: &str = "leader-follower:async";
+/// Its time-out is longer than any queue here: a leader whose heartbeats wait behind its requests
+/// for that long is taken for missing.
+const MODE: &str = "leader-follower:async,election=30s-60s";
 
 /// Clients in region 1, where the leader is; a message takes a millisecond.
 fn scenario(arrivals: Arrivals, cores: u32) -> Scenario {
