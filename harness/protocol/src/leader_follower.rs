@@ -46,8 +46,8 @@
 //!
 //! Read in this order: [`log`](Entry), [`message`](Message), then `shipping`, `leading` and
 //! `following` for the two roles, `attendance` for what a leader notes of followers, `leadership`
-//! for what is agreed on, `succession` for how it passes on, `journal` and `snapshot` for what
-//! outlives a process, and `replica`, which joins them.
+//! for what is agreed on, `succession` for how it passes on, `requests` for clients, `journal` and
+//! `snapshot` for what outlives a process, and `replica`, which joins them.
 
 mod attendance;
 mod entries;
@@ -58,6 +58,7 @@ mod leading;
 mod log;
 mod message;
 mod replica;
+mod requests;
 mod shipping;
 mod snapshot;
 mod succession;

@@ -96,18 +96,27 @@ impl Mutation {
                 "quorum:paxos",
                 "quorum:register",
                 "eventual:lww",
+                "leader-follower:semi-sync=1",
             ],
             Mutation::VoteIgnoresLog | Mutation::LeaderDoesNotStepDown => &["quorum:raft"],
-            Mutation::TruncatesAcknowledged => &["quorum:raft", "quorum:paxos", "quorum:register"],
+            Mutation::TruncatesAcknowledged => &[
+                "quorum:raft",
+                "quorum:paxos",
+                "quorum:register",
+                "leader-follower:sync",
+            ],
             // Hints alone must do: the next round of anti-entropy is an hour away.
             Mutation::DropsHints => &["eventual:lww,interval=3600000"],
             Mutation::ClockDoesNotMerge => &["eventual:lww"],
             Mutation::ForgetsDuplicates => {
                 &["quorum:raft", "quorum:paxos", "leader-follower:semi-sync=1"]
             }
-            Mutation::RejoinsUnderOldIdentity => {
-                &["quorum:raft", "quorum:paxos", "quorum:register"]
-            }
+            Mutation::RejoinsUnderOldIdentity => &[
+                "quorum:raft",
+                "quorum:paxos",
+                "quorum:register",
+                "leader-follower:semi-sync=1",
+            ],
         }
     }
 }

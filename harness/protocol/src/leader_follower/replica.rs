@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use longhaul_experiment::{ErrorKind, Now, Operation, OperationId, Outcome, ReplicaId, Time};
+use longhaul_experiment::{Now, Operation, ReplicaId, Time};
 
+use super::LeaderFollower;
 use super::following::{Following, Unfit};
 use super::journal::{Image, Journal, Restored};
 use super::leadership::Leadership;
@@ -11,23 +12,15 @@ use super::leadership::consensus::{self, Consensus};
 use super::leadership::election::Election;
 use super::leadership::watch::{Periods, Standing, Watch};
 use super::leading::Leading;
-use super::log::{Entry, Log, Position};
+use super::log::{Log, Position};
 use super::message::{Append, Message, Piece, Timer};
 use super::shipping::View;
 use super::snapshot::Progress;
-use super::{LeaderFollower, ReadAt};
 use crate::outbox::Outbox;
 use crate::quorum::installed;
 use crate::quorum::raft::ticking::Ticking;
 use crate::replica::{Member, PeerState, PersistToken, Recovered, Replica, Request, first_word};
 use crate::store::Store;
-
-/// The most entries that wait for their execution at the leader. Further writes end as unknown:
-/// they are not refused, because an earlier attempt of the same operation may be waiting.
-pub(super) const WAITING_ENTRIES_MAX: u64 = 1 << 18;
-
-/// The most weight of the entries that wait for their execution at the leader, in bytes.
-const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// The weight of executed entries that a leader keeps for followers that lag or are down, in
 /// bytes, together with the entries that are not executed yet.
@@ -151,74 +144,6 @@ impl LeaderFollowerReplica {
             self.consensus = Some(consensus);
             self.learn(agreed, out);
         }
-    }
-
-    fn append(&mut self, request: Request, out: &mut Outbox<Message, Timer>) {
-        let (id, hint) = (request.id, self.leader_hint());
-        let Role::Leader(leading) = &mut self.role else {
-            return out.refuse(id, ErrorKind::NotLeader { hint });
-        };
-        if !leading.accepts(self.now) {
-            return out.refuse(id, ErrorKind::NotReady);
-        }
-        let waiting = self.log.last().index - self.executed;
-        if waiting >= WAITING_ENTRIES_MAX || leading.waiting_bytes >= WAITING_BYTES_MAX {
-            return out.reply(id, Outcome::Unknown(ErrorKind::Overloaded));
-        }
-        let entry = Entry {
-            term: self.standing.agreed.term,
-            request: Some(request.into()),
-        };
-        leading.waiting_bytes += entry.weight();
-        self.log.push(entry);
-    }
-
-    fn read(&mut self, id: OperationId, operation: &Operation, out: &mut Outbox<Message, Timer>) {
-        if let Role::Follower(_) = self.role
-            && self.mode.read == ReadAt::Leader
-        {
-            let hint = self.leader_hint();
-            return out.refuse(id, ErrorKind::NotLeader { hint });
-        }
-        let is_readable = self.is_readable();
-        match &mut self.role {
-            Role::Leader(leading) if self.mode.read == ReadAt::Leader => {
-                if is_readable && leading.has_lease(self.now) {
-                    out.reply(id, Outcome::Ok(self.store.read(operation.key())));
-                } else if !leading.hold(self.now, id, operation.key()) {
-                    out.refuse(id, ErrorKind::NotReady);
-                }
-            }
-            _ if is_readable => out.reply(id, Outcome::Ok(self.store.read(operation.key()))),
-            _ => out.refuse(id, ErrorKind::NotReady),
-        }
-    }
-
-    fn is_readable(&self) -> bool {
-        self.readable_at.is_some_and(|index| index <= self.executed)
-    }
-
-    /// Answers the reads that wait, once that is possible.
-    fn answer_held_reads(&mut self, out: &mut Outbox<Message, Timer>) {
-        let is_readable = self.is_readable();
-        if let Role::Leader(leading) = &mut self.role
-            && is_readable
-            && leading.has_lease(self.now)
-        {
-            for (id, key) in leading.take_held() {
-                out.reply(id, Outcome::Ok(self.store.read(key)));
-            }
-        }
-    }
-
-    /// Returns whom clients should ask.
-    pub(super) fn leader_hint(&self) -> Option<ReplicaId> {
-        if let Role::Leader(_) = self.role {
-            return Some(self.member.id);
-        }
-        let is_missing = self.watch.is_missing(self.now);
-        let leader = self.standing.agreed.leader;
-        leader.filter(|&leader| leader != self.member.id && !is_missing)
     }
 
     /// Moves the commit index of the own term, as long as nobody else can have been appointed.
