@@ -172,8 +172,9 @@ pub struct RunArguments {
     /// `longhaul mode list`].
     #[arg(long = "mode", value_name = "MODE")]
     pub modes: Vec<String>,
-    /// Where the scenario runs: `local` (TCP on loopback, delays added) or `sim` (virtual time)
-    /// [default: local].
+    /// Where the scenario runs: `local` (TCP on loopback, delays added), `sim` (virtual time), or
+    /// on Linux in a network namespace per region, a process each, behind `tun` (a router in user
+    /// space) or `netem` (the kernel's emulation) [default: local].
     #[arg(long)]
     pub backend: Option<BackendArgument>,
     /// Operations per second and client region [default: 200].
@@ -471,6 +472,10 @@ pub enum BackendArgument {
     Local,
     /// Virtual time.
     Sim,
+    /// Real TCP between network namespaces, packets delayed by a router in user space (Linux).
+    Tun,
+    /// Real TCP between network namespaces, packets delayed by the kernel's netem (Linux).
+    Netem,
 }
 
 /// How operations arrive.

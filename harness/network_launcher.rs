@@ -9,12 +9,13 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longhaul_experiment::fault::FaultTarget;
+use longhaul_experiment::record::BackendKind;
 use longhaul_experiment::{LinkId, RegionIndex};
 use longhaul_live::{Emulation, Launcher, LinkFault};
 use longhaul_wan::namespaces::address::address;
 use longhaul_wan::namespaces::control::Connection;
 use longhaul_wan::namespaces::{
-    FaultChange, FaultRequest, NetError, NetRequest, Place, Supervisor,
+    Backend, FaultChange, FaultRequest, NetError, NetRequest, Place, Supervisor,
 };
 
 /// A network that lives as long as this, with agents in its regions.
@@ -22,6 +23,7 @@ pub struct NetworkLauncher {
     supervisor: Supervisor,
     program: PathBuf,
     regions: Vec<String>,
+    backend: BackendKind,
     /// What faults have made of links.
     faults: Mutex<BTreeMap<LinkId, LinkFault>>,
 }
@@ -43,6 +45,10 @@ impl NetworkLauncher {
         Ok(NetworkLauncher {
             faults: Mutex::default(),
             regions: regions.map(|region| region.name.clone()).collect(),
+            backend: match request.backend {
+                Backend::Tun => BackendKind::Tun,
+                Backend::Netem => BackendKind::Netem,
+            },
             supervisor,
             program: program.to_owned(),
         })
@@ -63,6 +69,10 @@ impl Launcher for NetworkLauncher {
 
     fn address(&self, region: RegionIndex) -> IpAddr {
         address(region).into()
+    }
+
+    fn backend(&self) -> BackendKind {
+        self.backend
     }
 
     fn emulation(&self) -> Emulation {

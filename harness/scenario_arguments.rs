@@ -112,6 +112,8 @@ fn from_flags(arguments: &RunArguments) -> Result<ScenarioFile, CommandError> {
         backend: arguments.backend.map(|backend| match backend {
             BackendArgument::Local => BackendKind::Local,
             BackendArgument::Sim => BackendKind::Sim,
+            BackendArgument::Tun => BackendKind::Tun,
+            BackendArgument::Netem => BackendKind::Netem,
         }),
         jitter: arguments.jitter.map(|jitter| match jitter {
             JitterArgument::Profile => JitterChoice::Profile,

@@ -108,6 +108,10 @@ pub enum BackendKind {
     Sim,
     /// TCP on loopback, delay added in user space.
     Local,
+    /// TCP between network namespaces, packets delayed by a router in user space (Linux).
+    Tun,
+    /// TCP between network namespaces, packets delayed by the kernel's netem (Linux).
+    Netem,
 }
 
 impl BackendKind {
@@ -116,6 +120,8 @@ impl BackendKind {
         match self {
             BackendKind::Sim => "sim",
             BackendKind::Local => "local",
+            BackendKind::Tun => "tun",
+            BackendKind::Netem => "netem",
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use longhaul_experiment::fault::FaultPlan;
 use longhaul_experiment::record::{
-    BackendKind, Calibration, ModeFailure, ModeRecord, RECORD_VERSION, RunRecord,
+    Calibration, ModeFailure, ModeRecord, RECORD_VERSION, RunRecord,
 };
 use longhaul_experiment::{Backend, Fault, FaultKind, ModeSpec, RunError, Scenario, Seed, Time};
 use longhaul_protocol::modes::{self, with_mode};
@@ -94,7 +94,7 @@ impl LocalBackend {
             && scenario.faults.iter().any(changes_links)
         {
             return Err(RunError::NotSupported {
-                backend: BackendKind::Local.name(),
+                backend: self.options.places.backend().name(),
                 why: "its network does not change links while it is up: leave partition, \
                       link-delay and link-loss out"
                     .to_owned(),
@@ -117,7 +117,7 @@ impl Backend for LocalBackend {
         let mut record = RunRecord {
             record_version: RECORD_VERSION,
             scenario: (*scenario).clone(),
-            backend: BackendKind::Local,
+            backend: self.options.places.backend(),
             seed,
             complete: true,
             failures: Vec::new(),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::process::Command;
 use std::sync::Arc;
 
+use longhaul_experiment::record::BackendKind;
 use longhaul_experiment::{LinkId, RegionIndex};
 
 use crate::faults::order::LinkFault;
@@ -20,6 +21,14 @@ pub enum Places {
 }
 
 impl Places {
+    /// Returns what records call the backend that has its agents there.
+    pub(crate) fn backend(&self) -> BackendKind {
+        match self {
+            Places::Threads => BackendKind::Local,
+            Places::Processes(launcher) => launcher.backend(),
+        }
+    }
+
     /// Returns whose network delays what regions send each other; `None`: nobody's, so that this
     /// program does.
     pub(crate) fn network(&self) -> Option<&Arc<dyn Launcher>> {
@@ -42,6 +51,12 @@ pub trait Launcher: Send + Sync {
 
     /// Returns the address on which a region's replica listens, by which all regions reach it.
     fn address(&self, region: RegionIndex) -> IpAddr;
+
+    /// Returns what records call the backend that has its agents there: `local`, unless said
+    /// otherwise.
+    fn backend(&self) -> BackendKind {
+        BackendKind::Local
+    }
 
     /// Says who delays what regions send each other.
     fn emulation(&self) -> Emulation;

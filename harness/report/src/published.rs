@@ -55,7 +55,7 @@ impl Published {
         let environment = &summary.environment;
         let machine = match summary.backend {
             BackendKind::Sim => "any: the figures are a function of scenario and seed".to_owned(),
-            BackendKind::Local => format!(
+            BackendKind::Local | BackendKind::Tun | BackendKind::Netem => format!(
                 "{} processors of {}, {}",
                 environment.processors, environment.processor, environment.system
             ),
@@ -63,6 +63,12 @@ impl Published {
         let backend = match summary.backend {
             BackendKind::Sim => "sim: virtual time",
             BackendKind::Local => "local: real TCP on loopback, delays added",
+            BackendKind::Tun => {
+                "tun: real TCP between network namespaces, packets delayed in user space"
+            }
+            BackendKind::Netem => {
+                "netem: real TCP between network namespaces, packets delayed by the kernel"
+            }
         };
         let mut facts = vec![
             ("Run", page::what_was_run(summary)),
@@ -70,7 +76,7 @@ impl Published {
             ("Machine", machine),
             ("Date", date(environment.started_unix_s)),
         ];
-        if summary.backend == BackendKind::Local {
+        if summary.backend != BackendKind::Sim {
             facts.push(("Precision", precision(summary)));
         }
         facts.push((

@@ -72,7 +72,9 @@ pub(super) fn interval_log(record: &RunRecord, mode: &ModeRecord) -> Result<Vec<
 fn window_start(record: &RunRecord, mode: &ModeRecord) -> SystemTime {
     let began = match record.backend {
         BackendKind::Sim => Duration::ZERO,
-        BackendKind::Local => Duration::from_secs(record.environment.started_unix_s),
+        BackendKind::Local | BackendKind::Tun | BackendKind::Netem => {
+            Duration::from_secs(record.environment.started_unix_s)
+        }
     };
     SystemTime::UNIX_EPOCH + began + Duration::from_nanos(mode.window_start.as_nanos())
 }

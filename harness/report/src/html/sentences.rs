@@ -139,7 +139,7 @@ fn trust(summary: &Summary) -> String {
         BackendKind::Sim => "The run was in virtual time, where delays are exact and no machine \
                              disturbs them; what a real machine would add is left out."
             .to_owned(),
-        BackendKind::Local => {
+        BackendKind::Local | BackendKind::Tun | BackendKind::Netem => {
             let error = |link: &longhaul_experiment::record::LinkCalibration| {
                 (link.achieved_p50_ms - link.asked_p50_ms).abs()
             };
