@@ -105,7 +105,7 @@ Examples:
   longhaul verify --mode eventual:lww --demand linearizable
       A weaker mode is caught breaking what it does not promise.
   longhaul verify --replay counterexample.json
-  longhaul verify --for 2m --seeds 1000000
+  longhaul verify --for 2min --seeds 1000000
       The seven default modes in turn, two minutes in all.
       Exit code 3: a violation was found; 4: none was, but not all was decided.";
 
